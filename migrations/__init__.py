@@ -1,0 +1,67 @@
+"""The schema's history: frozen raw SQL, applied in order. Imports nothing of ours.
+
+A revision file is named `NNNN_pre_*` when it must run before new code is deployed and
+`NNNN_post_*` when it must run after the last old process is gone. A released revision never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, pool
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connect = Callable[[], psycopg.Connection]
+
+
+def head() -> str:
+    """Return the newest revision this code knows."""
+    revision = ScriptDirectory.from_config(_config(None)).get_current_head()
+    if revision is None:
+        raise RuntimeError("migrations/versions holds no revision")
+    return revision
+
+
+def current(connect: Connect) -> str | None:
+    """Return the revision the database is at, None when it has never been migrated."""
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(connect: Connect, revision: str = "head") -> None:
+    """Bring the database up to `revision`, in one transaction: all of it or nothing.
+
+    Raises psycopg.errors.LockNotAvailable (wrapped by SQLAlchemy) when a table stays locked for
+    more than 5 s, rather than queueing every redirect behind the wait.
+    """
+    command.upgrade(_config(connect), revision)
+
+
+def downgrade(connect: Connect, revision: str) -> None:
+    """Take the database back to `revision` ("base" for none)."""
+    command.downgrade(_config(connect), revision)
+
+
+def _config(connect: Connect | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connect"] = connect and partial(_transactional, connect)
+    return config
+
+
+def _transactional(connect: Connect) -> psycopg.Connection:
+    # SQLAlchemy begins no transaction of its own; on an autocommit connection there would be none.
+    connection = connect()
+    connection.autocommit = False
+    return connection

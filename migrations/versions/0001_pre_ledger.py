@@ -1,0 +1,148 @@
+"""The ledger: people, links, the outbox, the clicks it becomes, their rollups and its dead letters."""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+UP = """
+CREATE TABLE users (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email         text NOT NULL UNIQUE CHECK (email = lower(email)),
+    password_hash text NOT NULL,
+    role          text NOT NULL DEFAULT 'user' CHECK (role IN ('user', 'admin')),
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    disabled_at   timestamptz
+);
+
+CREATE TABLE sessions (
+    id         uuid PRIMARY KEY,
+    user_id    bigint NOT NULL REFERENCES users ON DELETE CASCADE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz NOT NULL,
+    ended_at   timestamptz
+);
+CREATE INDEX sessions_user_id ON sessions (user_id);
+CREATE INDEX sessions_expires_at ON sessions (expires_at);
+
+-- Codes are byte-exact: collation C keeps lookups and order independent of the server's locale.
+CREATE TABLE links (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    code        text COLLATE "C" NOT NULL UNIQUE CHECK (code ~ '^[A-Za-z0-9_-]{1,64}$'),
+    target      text NOT NULL,
+    owner_id    bigint REFERENCES users ON DELETE SET NULL,
+    title       text,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    expires_at  timestamptz,
+    disabled_at timestamptz
+);
+CREATE INDEX links_owner_id_id ON links (owner_id, id);
+
+-- Links whose clicks the relay still has to remove.
+CREATE TABLE deleted_links (
+    link_id    bigint PRIMARY KEY,
+    deleted_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- No foreign key to links: the redirect must not lock the link's row, and a link deleted while
+-- its events are in flight must not turn them into failures.
+CREATE TABLE outbox (
+    id              bigint GENERATED ALWAYS AS IDENTITY,
+    message_id      uuid PRIMARY KEY,
+    link_id         bigint NOT NULL,
+    occurred_at     timestamptz NOT NULL DEFAULT now(),
+    available_at    timestamptz NOT NULL DEFAULT now(),
+    first_failed_at timestamptz,
+    attempts        integer NOT NULL DEFAULT 0,
+    referrer        text,
+    user_agent      text,
+    last_error      text
+);
+CREATE INDEX outbox_available_at ON outbox (available_at);
+COMMENT ON COLUMN outbox.attempts IS 'failed handlings so far';
+
+-- Partitioned on the key itself: a UUIDv7 orders by time, so the key is unique over all
+-- partitions and a month can still be dropped as a whole.
+CREATE TABLE clicks (
+    message_id  uuid PRIMARY KEY,
+    link_id     bigint NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    attempts    integer NOT NULL DEFAULT 1,
+    referrer    text,
+    user_agent  text
+) PARTITION BY RANGE (message_id);
+CREATE INDEX clicks_link_id_occurred_at ON clicks (link_id, occurred_at);
+COMMENT ON COLUMN clicks.attempts IS 'handlings it took, the successful one included';
+CREATE TABLE clicks_default PARTITION OF clicks DEFAULT;
+
+CREATE TABLE clicks_hourly (
+    link_id bigint NOT NULL,
+    hour    timestamptz NOT NULL,
+    clicks  bigint NOT NULL,
+    PRIMARY KEY (link_id, hour)
+);
+COMMENT ON COLUMN clicks_hourly.hour IS 'start of the UTC hour of clicks.occurred_at';
+
+CREATE TABLE dead_letters (
+    message_id      uuid PRIMARY KEY,
+    link_id         bigint NOT NULL,
+    occurred_at     timestamptz NOT NULL,
+    event           jsonb NOT NULL,
+    attempts        integer NOT NULL,
+    error_class     text NOT NULL,
+    error_message   text NOT NULL,
+    first_failed_at timestamptz NOT NULL,
+    dead_at         timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX dead_letters_dead_at ON dead_letters (dead_at);
+CREATE INDEX dead_letters_link_id ON dead_letters (link_id);
+
+-- The smallest UUIDv7 of an instant: 48 bits of Unix milliseconds, then zeros (RFC 9562, 5.7).
+CREATE FUNCTION uuidv7_floor(at timestamptz) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0')
+            || repeat('0', 20))::uuid
+$$;
+
+-- Makes the partition of the UTC month that holds `at`; true when it was made, false when it was
+-- there. Strays of that month wait in the default partition and are moved over, since Postgres
+-- refuses a partition whose rows already stand in the default one.
+CREATE FUNCTION clicks_partition_make(at timestamptz) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    starts timestamptz := date_trunc('month', at, 'UTC');
+    ends   timestamptz := (starts AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
+    name   text := 'clicks_' || to_char(starts AT TIME ZONE 'UTC', 'YYYY_MM');
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('everyclick'), hashtext('clicks_partition_make'));
+    IF to_regclass(name) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE clicks INCLUDING ALL)', name);
+    LOCK TABLE clicks_default IN SHARE ROW EXCLUSIVE MODE;
+    EXECUTE format(
+        'WITH strays AS (DELETE FROM clicks_default
+                         WHERE message_id >= %L AND message_id < %L RETURNING *)
+         INSERT INTO %I SELECT * FROM strays',
+        uuidv7_floor(starts), uuidv7_floor(ends), name);
+    EXECUTE format('ALTER TABLE clicks ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+        name, uuidv7_floor(starts), uuidv7_floor(ends));
+    RETURN true;
+END $$;
+"""
+
+DOWN = """
+DROP FUNCTION clicks_partition_make(timestamptz);
+DROP FUNCTION uuidv7_floor(timestamptz);
+DROP TABLE dead_letters, clicks_hourly, clicks, outbox, deleted_links, links, sessions, users;
+"""
+
+
+def upgrade() -> None:
+    op.get_bind().connection.cursor().execute(UP)
+
+
+def downgrade() -> None:
+    op.get_bind().connection.cursor().execute(DOWN)

@@ -1,0 +1,76 @@
+"""run, drain, status: the process itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from prometheus_client import CollectorRegistry
+from psycopg import AsyncConnection
+
+from relay import runner
+from relay.cli.session import opened, with_connection
+from relay.drain import drain as drain_outbox
+from relay.settings import RelaySettings
+from relay.store.outbox import Backlog
+from relay.store.status import Status, relay_status
+from service.contract import process
+from service.contract.postgres import schema_check
+from service.contract.process import OK, say
+
+
+def default(context: typer.Context) -> None:
+    """Run when no command is named."""
+    if context.invoked_subcommand is None:
+        raise typer.Exit(run())
+
+
+def run() -> int:
+    """Move events from the outbox until told to stop (the default)."""
+    settings = RelaySettings.load()
+    with opened(settings) as database:
+        process.introduce(database)
+        return process.run(runner.run(settings, database))
+
+
+def drain(
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for deferred events too, until none is left.")
+    ] = False,
+) -> int:
+    """Move events until the outbox holds nothing due, then end."""
+    settings = RelaySettings.load()
+    mover = runner.mover(settings, runner.observer(settings, CollectorRegistry()))
+    with opened(settings) as database:
+
+        async def inside() -> Backlog:
+            async with await database.aconnect("everyclick-drain") as connection:
+                await schema_check(connection)
+                return await drain_outbox(connection, mover, wait=wait)
+
+        left = process.run(inside())
+    if left.next_due is not None:
+        say(f"{left.deferred} events wait for their next try, the first in {left.next_due:.1f} s.")
+    if left.dead_letters:
+        say(f"{left.dead_letters} dead letters stand: python -m relay dead-letters list")
+    return OK
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Show what waits, what failed and who is at work."""
+
+    async def work(connection: AsyncConnection) -> Status:
+        return await relay_status(connection)
+
+    found = with_connection(work)
+    told = asdict(found)
+    if as_json:
+        print(json.dumps(told, default=str))
+    else:
+        for name, value in told.items():
+            print(f"{name.replace('_', ' '):<24}{'-' if value is None else value}")
+    return OK

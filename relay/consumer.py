@@ -1,0 +1,101 @@
+"""PgQueuer at work: which jobs there are and what each does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import psycopg
+from pgqueuer import PgQueuer
+from pgqueuer.models import Job, Schedule
+from psycopg_pool import AsyncConnectionPool
+
+from relay import chores
+from relay.driver import PoolDriver
+from relay.mover import Mover
+from relay.transience import is_transient
+from service.contract.observations import DatabaseUnavailable, Observer
+
+MOVE_CLICKS: Final = "move_clicks"
+PURGE_LINKS: Final = "purge_links"
+
+HEARTBEAT: Final = timedelta(seconds=30)
+"""After so long without a sign of life a job is given to another relay. Nothing waits for it:
+the events' locks went with the dead relay's connection, and the watcher asks for a new job."""
+
+SWEEP: Final = timedelta(seconds=1)
+"""Longest wait for a notification: one that was lost delays a job by no more."""
+
+
+class Consumer:
+    """Runs the jobs that PgQueuer hands to this relay."""
+
+    def __init__(
+        self, pool: AsyncConnectionPool, driver: PoolDriver, mover: Mover, observe: Observer
+    ) -> None:
+        self._pool = pool
+        self._mover = mover
+        self._observe = observe
+        self._queue = PgQueuer(driver)
+        self.moving = False
+        self.purging = False
+        self._queue.entrypoint(MOVE_CLICKS, accepts_context=False)(self._move_clicks)
+        self._queue.entrypoint(PURGE_LINKS, accepts_context=False)(self._purge_links)
+        self._queue.schedule("make_partitions", "7 * * * *", accepts_context=False)(
+            self._make_partitions
+        )
+        self._queue.schedule("prune_logs", "* * * * *", accepts_context=False)(self._prune_logs)
+
+    async def run(self) -> None:
+        """Take jobs until stopped. Raises when the database is lost."""
+        await self._queue.run(
+            dequeue_timeout=SWEEP,
+            # One job at a time: its log line is then written at once, not after a tenth of a second.
+            batch_size=1,
+            heartbeat_timeout=HEARTBEAT,
+        )
+
+    def stop(self) -> None:
+        """Take no more jobs and let the one in hand end after its batch; `run` then returns."""
+        self._queue.shutdown.set()
+
+    async def _move_clicks(self, _: Job) -> None:
+        """Move batches until a short one, or until asked to stop."""
+        if self.moving:
+            # Another job of ours is at it and will not stop before the outbox is empty.
+            return
+        self.moving = True
+        try:
+            async with self._pool.connection() as connection:
+                while await self._mover.move(connection) and not self._queue.shutdown.is_set():
+                    pass
+        except psycopg.Error as error:
+            # The events are as they were; the watcher will see them and ask again.
+            self._lost("move_clicks", error)
+        finally:
+            self.moving = False
+
+    async def _purge_links(self, _: Job) -> None:
+        if self.purging:
+            return
+        self.purging = True
+        try:
+            async with self._pool.connection() as connection:
+                await chores.purge_links(connection, self._observe, self._queue.shutdown)
+        except psycopg.Error as error:
+            self._lost("purge_links", error)
+        finally:
+            self.purging = False
+
+    async def _make_partitions(self, _: Schedule) -> None:
+        async with self._pool.connection() as connection:
+            await chores.make_partitions(connection, self._observe)
+
+    async def _prune_logs(self, _: Schedule) -> None:
+        async with self._pool.connection() as connection:
+            await chores.prune_logs(connection, self._observe)
+
+    def _lost(self, doing: str, error: psycopg.Error) -> None:
+        if not is_transient(error):
+            raise error
+        self._observe(DatabaseUnavailable(doing=doing, error=str(error).strip()))

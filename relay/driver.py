@@ -1,0 +1,73 @@
+"""PgQueuer's Driver port over a pool for queries and one connection that only listens.
+
+PgQueuer's own psycopg driver does both on one connection, and each query then waits up to a
+second for the listener to let go of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Self
+
+from pgqueuer.core.tm import TaskManager
+from pgqueuer.ports.driver import Driver, NotifyCallback
+from psycopg import AsyncConnection, AsyncRawCursor, sql
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+
+class PoolDriver(Driver):
+    """Queries go through `pool`, notifications arrive on `listener`; both stay the caller's."""
+
+    def __init__(self, pool: AsyncConnectionPool, listener: AsyncConnection) -> None:
+        self._pool = pool
+        self._listener = listener
+        self._callbacks: dict[str, list[NotifyCallback]] = {}
+        self._listening = asyncio.Event()
+        self._shutdown = asyncio.Event()
+        self._tasks = TaskManager()
+
+    @property
+    def shutdown(self) -> asyncio.Event:
+        return self._shutdown
+
+    @property
+    def tm(self) -> TaskManager:
+        return self._tasks
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        async with self._pool.connection() as connection:
+            cursor = AsyncRawCursor(connection, row_factory=dict_row)
+            await cursor.execute(query, args or None)
+            return await cursor.fetchall()
+
+    async def execute(self, query: str, *args: object) -> str:
+        async with self._pool.connection() as connection:
+            cursor = AsyncRawCursor(connection)
+            await cursor.execute(query, args or None)
+            return cursor.statusmessage or ""
+
+    async def notify(self, channel: str, payload: str) -> None:
+        await self.execute("SELECT pg_notify($1, $2)", channel, payload)
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        if channel not in self._callbacks:
+            await self._listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+        self._callbacks.setdefault(channel, []).append(callback)
+        self._listening.set()
+
+    async def listen(self) -> None:
+        """Hand notifications to their callbacks for ever. Raises psycopg.OperationalError when
+        the connection is lost: from then on nothing would wake PgQueuer.
+        """
+        # LISTEN has to get its turn on the connection: wait for it before notifies() holds it.
+        await self._listening.wait()
+        async for note in self._listener.notifies():
+            for callback in self._callbacks.get(note.channel, []):
+                callback(note.payload)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._shutdown.set()

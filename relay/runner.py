@@ -1,0 +1,131 @@
+"""The relay as a process: sessions, one after another, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+
+import psycopg
+from prometheus_client import CollectorRegistry
+
+from relay.events import PendingEvent, examine
+from relay.faults import FaultDrill
+from relay.mover import Mover, Policy
+from relay.session import Session
+from relay.settings import RelaySettings
+from service.contract.gate import gate
+from service.contract.logs import logger
+from service.contract.metrics import RelayMetrics
+from service.contract.monitor import monitor
+from service.contract.observations import (
+    DatabaseUnavailable,
+    Listening,
+    Observation,
+    Observer,
+    Stopped,
+)
+from service.contract.observations import FaultDrill as FaultDrillActive
+from service.contract.postgres import Database
+from service.contract.process import FAILED, OK, stopping
+from service.contract.settings import ConfigurationError
+
+PAUSE = 0.2
+"""Seconds between a session that fell and the next try; the gate then waits for the database."""
+
+
+async def run(settings: RelaySettings, database: Database) -> int:
+    """Move events until SIGTERM, SIGINT or the supervisor's end. Returns an exit code.
+
+    Raises SchemaError, DurabilityError, and ConfigurationError when the metrics port is taken.
+    """
+    registry = CollectorRegistry()
+    observe = observer(settings, registry)
+    async with AsyncExitStack() as stack:
+        stop = await stack.enter_async_context(stopping())
+        try:
+            metrics = await stack.enter_async_context(
+                monitor(settings.metrics_host, settings.relay_metrics_port, registry)
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                [f"METRICS_HOST and RELAY_METRICS_PORT: {error.strerror or error}."]
+            ) from error
+        observe(Listening("nothing but the outbox", metrics, database.where))
+        session = Session(
+            database,
+            mover(settings, observe),
+            observe,
+            shutdown_timeout=settings.shutdown_timeout,
+        )
+        clean = await _sessions(session, settings, database, observe, stop)
+    observe(Stopped("relay", clean=clean))
+    return OK if clean else FAILED
+
+
+def mover(settings: RelaySettings, observe: Observer) -> Mover:
+    """Return the mover that the settings describe, and say loudly when it is to fail on purpose."""
+    drill = FaultDrill(settings.relay_fault_rate, settings.relay_max_attempts, random.random)
+
+    def handle(event: PendingEvent) -> None:
+        examine(event)
+        drill(event)
+
+    if settings.relay_fault_rate > 0:
+        observe(FaultDrillActive(settings.relay_fault_rate))
+    return Mover(
+        Policy(
+            batch_size=settings.relay_batch_size,
+            max_attempts=settings.relay_max_attempts,
+            backoff_seconds=settings.relay_backoff_seconds,
+            handle=handle,
+            chance=random.random,
+        ),
+        observe,
+    )
+
+
+def observer(settings: RelaySettings, registry: CollectorRegistry) -> Observer:
+    """Return the observer that logs and counts."""
+    log = logger(settings.log_level, settings.log_format, "relay")
+    count = RelayMetrics(registry)
+
+    def observe(observation: Observation) -> None:
+        count(observation)
+        log(observation)
+
+    return observe
+
+
+async def _sessions(
+    session: Session,
+    settings: RelaySettings,
+    database: Database,
+    observe: Observer,
+    stop: asyncio.Event,
+) -> bool:
+    while not stop.is_set():
+        if not await _finished(gate(database, settings, observe), stop):
+            return True
+        try:
+            return await session.run(stop)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            observe(DatabaseUnavailable(doing="session", error=str(error).strip()))
+        await _finished(asyncio.sleep(PAUSE), stop)
+    return True
+
+
+async def _finished(work: Coroutine[None, None, None], stop: asyncio.Event) -> bool:
+    """Wait for the work or for `stop`; true when the work came to its end. Raises its error."""
+    task = asyncio.create_task(work)
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+            return True
+        return False
+    finally:
+        stopped.cancel()
+        task.cancel()

@@ -1,0 +1,98 @@
+"""One stretch of work on one set of connections: from connecting to losing them, or to the stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from relay import chores
+from relay.consumer import Consumer
+from relay.driver import PoolDriver
+from relay.mover import Mover
+from relay.store.outbox import outbox_backlog
+from relay.watcher import Watcher
+from service.contract.observations import BacklogMeasured, Observer
+from service.contract.postgres import Database
+
+APPLICATION = "everyclick-relay"
+LISTENER = "everyclick-relay-listener"
+
+CONNECTIONS = 5
+"""Per relay: the watcher's, the mover's, the purge's, PgQueuer's, and one for chores."""
+
+METER = 5.0
+"""Seconds between two measurements of the backlog."""
+
+
+class Session:
+    """Runs the consumer, its listener and its watcher together: when one falls, all are ended."""
+
+    def __init__(
+        self, database: Database, mover: Mover, observe: Observer, *, shutdown_timeout: float
+    ) -> None:
+        self._database = database
+        self._mover = mover
+        self._observe = observe
+        self._shutdown_timeout = shutdown_timeout
+
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Work until `stop`; true when the batch in hand could be finished in time.
+
+        Raises psycopg.Error when the database is lost.
+        """
+        pool = self._database.pool(APPLICATION, size=CONNECTIONS, waiting=64)
+        await pool.open(wait=False)
+        try:
+            async with await self._database.aconnect(LISTENER) as listener:
+                async with pool.connection() as connection:
+                    await chores.make_partitions(connection, self._observe)
+                return await self._work(pool, listener, stop)
+        finally:
+            await pool.close(timeout=0.5)
+
+    async def _work(
+        self, pool: AsyncConnectionPool, listener: AsyncConnection, stop: asyncio.Event
+    ) -> bool:
+        driver = PoolDriver(pool, listener)
+        consumer = Consumer(pool, driver, self._mover, self._observe)
+        working = asyncio.create_task(consumer.run())
+        tasks = {
+            working,
+            asyncio.create_task(driver.listen()),
+            asyncio.create_task(Watcher(pool, consumer).run()),
+            asyncio.create_task(self._meter(pool)),
+        }
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+            if not stop.is_set():
+                raise psycopg.OperationalError("PgQueuer ended although nobody asked it to")
+            consumer.stop()
+            done, _ = await asyncio.wait({working}, timeout=self._shutdown_timeout)
+            return bool(done)
+        finally:
+            if not stop.is_set():
+                # The database is lost: PgQueuer's last words must fail at once, not wait for it.
+                await pool.close(timeout=0.5)
+            # The listener's connection cannot be closed while somebody listens on it.
+            stopped.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _meter(self, pool: AsyncConnectionPool) -> None:
+        while True:
+            async with pool.connection() as connection:
+                backlog = await outbox_backlog(connection)
+            self._observe(
+                BacklogMeasured(
+                    backlog.due, backlog.deferred, backlog.oldest or 0.0, backlog.dead_letters
+                )
+            )
+            await asyncio.sleep(METER)

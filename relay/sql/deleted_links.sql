@@ -1,0 +1,31 @@
+-- name: deleted_link_purge
+-- Some clicks of a deleted link go, and the rollup with them: the two stay equal throughout.
+WITH click AS (
+    DELETE FROM clicks
+    WHERE message_id IN (
+        SELECT message_id FROM clicks WHERE link_id = %(link_id)s LIMIT %(limit)s
+    )
+    RETURNING date_trunc('hour', occurred_at, 'UTC') AS hour
+), hour AS (
+    SELECT hour, count(*) AS clicks FROM click GROUP BY hour
+), rollup AS (
+    UPDATE clicks_hourly SET clicks = clicks_hourly.clicks - hour.clicks
+    FROM hour
+    WHERE clicks_hourly.link_id = %(link_id)s AND clicks_hourly.hour = hour.hour
+)
+SELECT count(*) FROM click
+
+-- name: deleted_link_purged
+-- What is left of a deleted link once its clicks are gone.
+WITH event AS (
+    DELETE FROM outbox WHERE link_id = %(link_id)s
+), dead_letter AS (
+    DELETE FROM dead_letters WHERE link_id = %(link_id)s
+), rollup AS (
+    DELETE FROM clicks_hourly WHERE link_id = %(link_id)s
+)
+DELETE FROM deleted_links WHERE link_id = %(link_id)s
+
+-- name: deleted_links_waiting
+-- Deleted links whose clicks have not been removed yet, in the order they were deleted.
+SELECT link_id FROM deleted_links ORDER BY deleted_at, link_id

@@ -1,0 +1,71 @@
+-- name: outbox_backlog
+-- How much waits, how long it has waited, when the next deferred event is due.
+SELECT count(*) FILTER (WHERE available_at <= now()) AS due,
+       count(*) FILTER (WHERE available_at > now()) AS deferred,
+       extract(epoch FROM now() - min(available_at) FILTER (WHERE available_at <= now()))::float8
+           AS oldest,
+       extract(epoch FROM min(available_at) FILTER (WHERE available_at > now()) - now())::float8
+           AS next_due,
+       (SELECT count(*) FROM dead_letters) AS dead_letters
+FROM outbox
+
+-- name: outbox_bury
+-- Events that failed for the last time become dead letters in the statement that removes them.
+WITH failure AS (
+    SELECT * FROM unnest(
+        %(message_ids)s::uuid[], %(error_classes)s::text[], %(error_messages)s::text[]
+    ) AS failure (message_id, error_class, error_message)
+), event AS (
+    DELETE FROM outbox USING failure
+    WHERE outbox.message_id = failure.message_id
+    RETURNING outbox.*, failure.error_class, failure.error_message
+)
+INSERT INTO dead_letters (
+    message_id, link_id, occurred_at, event, attempts,
+    error_class, error_message, first_failed_at, dead_at
+)
+SELECT message_id, link_id, occurred_at,
+       jsonb_build_object(
+           'message_id', message_id, 'link_id', link_id, 'occurred_at', occurred_at,
+           'referrer', referrer, 'user_agent', user_agent
+       ),
+       attempts + 1, error_class, error_message,
+       coalesce(first_failed_at, clock_timestamp()), clock_timestamp()
+FROM event
+-- A deleted link takes its events with it; an event that was counted after all is not dead.
+WHERE EXISTS (SELECT FROM links WHERE links.id = event.link_id)
+  AND NOT EXISTS (SELECT FROM clicks WHERE clicks.message_id = event.message_id)
+ON CONFLICT (message_id) DO NOTHING
+
+-- name: outbox_claim
+-- Due events, oldest first, locked for this transaction; those of another relay are passed over.
+SELECT message_id, link_id, extract(epoch FROM occurred_at)::float8 AS occurred, attempts
+FROM outbox
+WHERE available_at <= now()
+  -- Held to the end of the transaction: see rollups_lock, which waits for every batch in flight.
+  AND (SELECT pg_advisory_xact_lock_shared(%(rollups)s) IS NOT NULL)
+ORDER BY available_at
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED
+
+-- name: outbox_retry
+-- One attempt more, and due again after a delay.
+UPDATE outbox
+SET attempts = attempts + 1,
+    available_at = clock_timestamp() + make_interval(secs => failure.delay),
+    first_failed_at = coalesce(first_failed_at, clock_timestamp()),
+    last_error = failure.error_class || ': ' || failure.error_message
+FROM unnest(
+    %(message_ids)s::uuid[], %(error_classes)s::text[], %(error_messages)s::text[],
+    %(delays)s::float8[]
+) AS failure (message_id, error_class, error_message, delay)
+WHERE outbox.message_id = failure.message_id
+
+-- name: outbox_work
+-- What there is to do, and whether a job for it is queued already.
+SELECT EXISTS (SELECT FROM outbox WHERE available_at <= now()) AS events_due,
+       EXISTS (SELECT FROM pgqueuer WHERE entrypoint = 'move_clicks' AND status = 'queued')
+           AS move_queued,
+       EXISTS (SELECT FROM deleted_links) AS links_deleted,
+       EXISTS (SELECT FROM pgqueuer WHERE entrypoint = 'purge_links' AND status = 'queued')
+           AS purge_queued

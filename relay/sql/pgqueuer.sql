@@ -1,0 +1,19 @@
+-- name: pgqueuer_enqueue
+-- A job, unless one is queued already: many clicks make one job, not one each.
+-- No dedupe_key: it would also count a picked job, and one that a killed relay had picked would
+-- hold every new one back until its heartbeat times out.
+INSERT INTO pgqueuer (priority, entrypoint, status)
+SELECT 0, %(entrypoint)s, 'queued'
+WHERE NOT EXISTS (
+    SELECT FROM pgqueuer WHERE entrypoint = %(entrypoint)s AND status = 'queued'
+)
+
+-- name: pgqueuer_log_prune
+-- PgQueuer's log of jobs, which it never prunes itself.
+DELETE FROM pgqueuer_log
+WHERE created < now() - make_interval(hours => %(hours)s)
+
+-- name: pgqueuer_statistics_prune
+-- PgQueuer's counts per second, which it never prunes either.
+DELETE FROM pgqueuer_statistics
+WHERE created < now() - make_interval(days => %(days)s)

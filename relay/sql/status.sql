@@ -1,0 +1,23 @@
+-- name: relay_status
+-- The pipeline at one instant.
+SELECT count(*) FILTER (WHERE available_at <= now()) AS outbox_due,
+       count(*) FILTER (WHERE available_at > now()) AS outbox_deferred,
+       count(*) FILTER (WHERE attempts > 0) AS outbox_retried,
+       coalesce(max(attempts), 0) AS outbox_most_attempts,
+       extract(epoch FROM now() - min(available_at) FILTER (WHERE available_at <= now()))::float8
+           AS oldest_due_seconds,
+       extract(epoch FROM min(available_at) FILTER (WHERE available_at > now()) - now())::float8
+           AS next_due_seconds,
+       (SELECT count(*) FROM dead_letters) AS dead_letters,
+       (SELECT max(dead_at) FROM dead_letters) AS last_dead_at,
+       -- The key orders by time: the newest click is the last of the index.
+       (SELECT occurred_at FROM clicks ORDER BY message_id DESC LIMIT 1) AS last_click_at,
+       (SELECT count(*) FROM deleted_links) AS links_to_purge,
+       -- Each relay listens on one connection of its own; the rest belong to its pool.
+       (SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'everyclick-relay-listener')
+           AS relays,
+       (SELECT max(inhrelid::regclass::text) FROM pg_inherits
+        WHERE inhparent = 'clicks'::regclass AND inhrelid::regclass::text <> 'clicks_default')
+           AS last_partition
+FROM outbox

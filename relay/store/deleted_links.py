@@ -1,0 +1,30 @@
+"""Deleted links whose clicks still have to go."""
+
+from __future__ import annotations
+
+from psycopg import AsyncConnection
+
+from service.contract import statements
+from service.contract.events import LinkId
+
+_SQL = statements.load("relay")
+
+
+async def deleted_links_waiting(connection: AsyncConnection) -> list[LinkId]:
+    """Return the links that were deleted, first deleted first."""
+    cursor = await connection.execute(_SQL["deleted_links_waiting"])
+    return [LinkId(link_id) for (link_id,) in await cursor.fetchall()]
+
+
+async def deleted_link_purge(connection: AsyncConnection, link_id: LinkId, limit: int) -> int:
+    """Remove up to `limit` clicks and take them off the rollup; returns how many there were."""
+    cursor = await connection.execute(
+        _SQL["deleted_link_purge"], {"link_id": link_id, "limit": limit}
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def deleted_link_purged(connection: AsyncConnection, link_id: LinkId) -> None:
+    """Remove the rest: events, dead letters, an empty rollup, and the note of the deletion."""
+    await connection.execute(_SQL["deleted_link_purged"], {"link_id": link_id})

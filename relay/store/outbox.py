@@ -1,0 +1,97 @@
+"""The outbox, as the relay reads and empties it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from relay.events import PendingEvent
+from relay.store.rollups import ROLLUPS
+from service.contract import statements
+from service.contract.events import MessageId
+
+_SQL = statements.load("relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One event's failed handling; `delay` is the seconds to its next."""
+
+    message_id: MessageId
+    error_class: str
+    error_message: str
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What there is to do, and whether a job for it is queued already."""
+
+    events_due: bool
+    move_queued: bool
+    links_deleted: bool
+    purge_queued: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits. `oldest` and `next_due` are in seconds; None when nothing is due or deferred."""
+
+    due: int
+    deferred: int
+    oldest: float | None
+    next_due: float | None
+    dead_letters: int
+
+
+async def outbox_work(connection: AsyncConnection) -> Work:
+    """Tell what there is to do: a few index probes, whatever the backlog."""
+    async with connection.cursor(row_factory=class_row(Work)) as cursor:
+        await cursor.execute(_SQL["outbox_work"])
+        work = await cursor.fetchone()
+    if work is None:
+        raise AssertionError("a query without FROM returns one row")
+    return work
+
+
+async def outbox_backlog(connection: AsyncConnection) -> Backlog:
+    """Count what waits; reads the whole outbox index."""
+    async with connection.cursor(row_factory=class_row(Backlog)) as cursor:
+        await cursor.execute(_SQL["outbox_backlog"])
+        backlog = await cursor.fetchone()
+    if backlog is None:
+        raise AssertionError("an aggregate returns one row")
+    return backlog
+
+
+async def outbox_claim(connection: AsyncConnection, limit: int) -> list[PendingEvent]:
+    """Lock up to `limit` due events, oldest first, passing over those another relay holds."""
+    async with connection.cursor(row_factory=class_row(PendingEvent)) as cursor:
+        await cursor.execute(_SQL["outbox_claim"], {"limit": limit, "rollups": ROLLUPS})
+        return await cursor.fetchall()
+
+
+async def outbox_retry(connection: AsyncConnection, failures: Sequence[Failure]) -> None:
+    """Count an attempt for each event and make it due again after its delay."""
+    await connection.execute(_SQL["outbox_retry"], _columns(failures))
+
+
+async def outbox_bury(connection: AsyncConnection, failures: Sequence[Failure]) -> int:
+    """Turn each event into a dead letter, whole; returns how many became one.
+
+    An event whose link is gone leaves without one, and so does one that stands in `clicks`.
+    """
+    cursor = await connection.execute(_SQL["outbox_bury"], _columns(failures))
+    return cursor.rowcount
+
+
+def _columns(failures: Sequence[Failure]) -> dict[str, list[object]]:
+    return {
+        "message_ids": [failure.message_id for failure in failures],
+        "error_classes": [failure.error_class for failure in failures],
+        "error_messages": [failure.error_message for failure in failures],
+        "delays": [failure.delay for failure in failures],
+    }

@@ -1,0 +1,27 @@
+"""PgQueuer's own tables, as far as we look after them."""
+
+from __future__ import annotations
+
+from psycopg import AsyncConnection
+
+from service.contract import statements
+
+_SQL = statements.load("relay")
+
+
+async def pgqueuer_enqueue(connection: AsyncConnection, entrypoint: str) -> bool:
+    """Queue a job unless one is queued already; false when one was."""
+    cursor = await connection.execute(_SQL["pgqueuer_enqueue"], {"entrypoint": entrypoint})
+    return cursor.rowcount == 1
+
+
+async def pgqueuer_log_prune(connection: AsyncConnection, hours: int) -> int:
+    """Delete log rows older than `hours`; returns how many."""
+    cursor = await connection.execute(_SQL["pgqueuer_log_prune"], {"hours": hours})
+    return cursor.rowcount
+
+
+async def pgqueuer_statistics_prune(connection: AsyncConnection, days: int) -> int:
+    """Delete statistics older than `days`; returns how many rows."""
+    cursor = await connection.execute(_SQL["pgqueuer_statistics_prune"], {"days": days})
+    return cursor.rowcount

@@ -1,0 +1,41 @@
+"""What an operator wants to know first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from service.contract import statements
+
+_SQL = statements.load("relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The pipeline at one instant. Ages in seconds; None where there is nothing to tell."""
+
+    outbox_due: int
+    outbox_deferred: int
+    outbox_retried: int
+    outbox_most_attempts: int
+    oldest_due_seconds: float | None
+    next_due_seconds: float | None
+    dead_letters: int
+    last_dead_at: datetime | None
+    last_click_at: datetime | None
+    links_to_purge: int
+    relays: int
+    last_partition: str | None
+
+
+async def relay_status(connection: AsyncConnection) -> Status:
+    """Read the pipeline's state in one statement."""
+    async with connection.cursor(row_factory=class_row(Status)) as cursor:
+        await cursor.execute(_SQL["relay_status"])
+        found = await cursor.fetchone()
+    if found is None:
+        raise AssertionError("an aggregate returns one row")
+    return found

@@ -1,0 +1,29 @@
+"""Which database errors are the moment's fault and which are the event's."""
+
+from __future__ import annotations
+
+import psycopg
+
+_TRANSIENT_CLASSES = frozenset(
+    {
+        "08",  # connection exception
+        "25",  # invalid transaction state: a primary turned read-only, a transaction timed out
+        "40",  # rollback: serialization failure, deadlock
+        "42",  # a table or column missing: a deployment half done, never one click's fault
+        "53",  # insufficient resources: disk full, too many connections
+        "55",  # object not in the state needed: a lock not available
+        "57",  # operator intervention: cancelled, shut down, starting up
+        "58",  # system error: I/O
+    }
+)
+
+
+def is_transient(error: psycopg.Error) -> bool:
+    """Tell whether the same write may succeed later although nothing about the event changes.
+
+    Such an error costs no event an attempt. Classes of PostgreSQL's Appendix A; an error without
+    a code comes from libpq: the connection is gone.
+    """
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate[:2] in _TRANSIENT_CLASSES

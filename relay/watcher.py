@@ -1,0 +1,43 @@
+"""Watches for work and asks PgQueuer for one job when there is some: the coalesced wake-up.
+
+The redirect notifies nobody, since a transaction that notifies takes a database-wide lock at
+commit. The relay looks for itself instead, which is also the sweep that guarantees progress.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from psycopg_pool import AsyncConnectionPool
+
+from relay.consumer import MOVE_CLICKS, PURGE_LINKS, Consumer
+from relay.store.outbox import outbox_work
+from relay.store.pgqueuer import pgqueuer_enqueue
+
+QUICK, IDLE = 0.1, 0.25
+"""Seconds between two looks: quick while there is work, backing off to idle when there is none."""
+
+BACK_OFF = 1.2
+
+
+class Watcher:
+    """Looks at the outbox on behalf of one relay."""
+
+    def __init__(self, pool: AsyncConnectionPool, consumer: Consumer) -> None:
+        self._pool = pool
+        self._consumer = consumer
+
+    async def run(self) -> None:
+        """Look again and again, for ever. Raises psycopg.Error when the database is lost."""
+        pause = QUICK
+        async with self._pool.connection() as connection:
+            while True:
+                work = await outbox_work(connection)
+                # Our own mover goes on until nothing is due; while it does, no job is needed.
+                if work.events_due and not work.move_queued and not self._consumer.moving:
+                    await pgqueuer_enqueue(connection, MOVE_CLICKS)
+                if work.links_deleted and not work.purge_queued and not self._consumer.purging:
+                    await pgqueuer_enqueue(connection, PURGE_LINKS)
+                busy = work.events_due or work.links_deleted
+                pause = QUICK if busy else min(pause * BACK_OFF, IDLE)
+                await asyncio.sleep(pause)

@@ -1,0 +1,150 @@
+"""What a request says: its JSON body or its query, read with bounds and checked by a model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import NoReturn, TypeVar
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from service.errors import (
+    Invalid,
+    Malformed,
+    Problem,
+    Refused,
+    TooLarge,
+    TooSlow,
+    UnsupportedType,
+)
+
+LIMIT = 64 * 1024
+"""Bytes of a body, counted after decompression."""
+
+SECONDS = 10.0
+"""Time a body may take to arrive."""
+
+PROBLEMS = 20
+"""Problems that one answer lists."""
+
+
+class Body(BaseModel):
+    """Base of bodies: no field unasked for, no number taken for a string."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Query(BaseModel):
+    """Base of queries: no parameter unasked for; values are text and may be read as numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+B = TypeVar("B", bound=Body)
+Q = TypeVar("Q", bound=Query)
+M = TypeVar("M", bound=BaseModel)
+
+
+async def body(request: web.Request, model: type[B]) -> B:
+    """Return the request's JSON body.
+
+    Raises UnsupportedType, TooLarge, TooSlow, Malformed, and Invalid naming each field by a JSON
+    pointer.
+    """
+    _check_type(request)
+    members = _parsed(await _received(request))
+    return _checked(model, members, "/")
+
+
+def query(request: web.Request, model: type[Q]) -> Q:
+    """Return the request's query. Raises Invalid naming each parameter."""
+    repeated = [name for name, times in Counter(request.query.keys()).items() if times > 1]
+    if repeated:
+        raise Invalid([_problem(name, "Give it once.", "repeated") for name in repeated])
+    return _checked(model, request.query, "")
+
+
+def _check_type(request: web.Request) -> None:
+    kind = request.content_type.lower()
+    if kind != "application/json" and not (
+        kind.startswith("application/") and kind.endswith("+json")
+    ):
+        raise UnsupportedType
+    # Any other charset would be decoded with whatever codec it names, utf-7 included.
+    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+        raise UnsupportedType
+
+
+async def _received(request: web.Request) -> bytes:
+    received = bytearray()
+    try:
+        async with asyncio.timeout(SECONDS):
+            while chunk := await request.content.readany():
+                received += chunk
+                if len(received) > LIMIT:
+                    raise TooLarge(f"A body may have {LIMIT} bytes.")
+    except TimeoutError as error:
+        raise TooSlow(f"A body may take {SECONDS:.0f} seconds.") from error
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        raise Malformed("The body's encoding is broken.") from error
+    except ConnectionError as error:
+        raise Malformed("The body ended early.") from error
+    return bytes(received)
+
+
+def _parsed(received: bytes) -> dict[str, object]:
+    repeated: list[str] = []
+
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        repeated.extend(name for name, times in Counter(n for n, _ in pairs).items() if times > 1)
+        return dict(pairs)
+
+    try:
+        parsed = json.loads(
+            received.decode(), object_pairs_hook=members, parse_constant=_refuse_constant
+        )
+    # ValueError: no UTF-8, a byte order mark, no JSON, or an integer of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise Malformed("Send one JSON object in UTF-8, without a byte order mark.") from error
+    if not isinstance(parsed, dict):
+        raise Malformed("Send a JSON object, in braces.")
+    if repeated:
+        raise Invalid([_problem(f"/{_token(n)}", "Give it once.", "repeated") for n in repeated])
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and Infinity, which Python reads and JSON does not have
+
+
+def _checked(model: type[M], members: Mapping[str, object], prefix: str) -> M:
+    try:
+        return model.model_validate(dict(members))
+    except ValidationError as error:
+        raise Invalid([_fault(detail, prefix) for detail in error.errors()[:PROBLEMS]]) from error
+
+
+def _fault(detail: ErrorDetails, prefix: str) -> Problem:
+    pointer = "".join(prefix + _token(str(step)) for step in detail["loc"])
+    kind = detail["type"]
+    cause = detail.get("ctx", {}).get("error")
+    if isinstance(cause, Refused):
+        return _problem(pointer, str(cause), cause.code)
+    if kind == "missing":
+        return _problem(pointer, "It is required.", "missing")
+    if kind == "extra_forbidden":
+        return _problem(pointer, "It is not known here; remove it.", "unknown")
+    return _problem(pointer, f"{detail['msg']}.", "wrong_type" if "_type" in kind else "bad_value")
+
+
+def _problem(pointer: str, detail: str, code: str) -> Problem:
+    return Problem(pointer[:100], detail, code)
+
+
+def _token(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")  # RFC 6901, 3

@@ -1,0 +1,99 @@
+"""serve, migrate, check, health: the process itself."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+
+import psycopg
+import typer
+
+import migrations
+from service.cli.session import migrated
+from service.contract.gate import pass_once
+from service.contract.postgres import DurabilityError, SchemaError, database
+from service.contract.process import FAILED, MISCONFIGURED, OK, UNREACHABLE, introduce, run, say
+from service.contract.settings import ConfigurationError
+from service.server import serve as serve_app
+from service.settings import ServiceSettings, secret_key
+from service.workers import is_worker, supervise
+
+
+def default(context: typer.Context) -> None:
+    """Serve when no command is named."""
+    if context.invoked_subcommand is None:
+        raise typer.Exit(serve())
+
+
+def serve() -> int:
+    """Serve redirects, the API and statistics (the default)."""
+    settings = ServiceSettings.load()
+    with database(settings, say) as chosen:
+        if not is_worker():
+            migrated(chosen)
+        introduce(chosen)
+        key = secret_key(settings, embedded=chosen.kind == "embedded")
+        if settings.web_concurrency > 1 and not is_worker():
+            return run(supervise(settings, chosen))
+        run(serve_app(settings, chosen, key, worker=is_worker()))
+    return OK
+
+
+def migrate() -> int:
+    """Bring the database to the schema this release needs."""
+    settings = ServiceSettings.load()
+    with database(settings, say) as chosen:
+        before = migrations.current(chosen.connect)
+        migrations.upgrade(chosen.connect)
+        after = migrations.current(chosen.connect)
+    say(
+        f"{chosen.where}: at {after} already."
+        if before == after
+        else f"{chosen.where}: {before or 'empty'} → {after}."
+    )
+    return OK
+
+
+def check() -> int:
+    """Print every configuration fault in plain words; exit 78 if there is any."""
+    faults: list[str] = []
+    unreachable = False
+    try:
+        settings = ServiceSettings.load()
+        with database(settings, say) as chosen:
+            try:
+                secret_key(settings, embedded=chosen.kind == "embedded")
+            except ConfigurationError as error:
+                faults += error.faults
+            try:
+                migrated(chosen)
+                run(pass_once(chosen, settings, lambda _: None))
+            except (SchemaError, DurabilityError) as error:
+                faults.append(str(error))
+            except psycopg.OperationalError as error:
+                unreachable = True
+                say(f"{chosen.where} cannot be reached: {str(error).strip()}")
+    except ConfigurationError as error:
+        faults += error.faults
+    for fault in faults:
+        print(fault)
+    if faults:
+        return MISCONFIGURED
+    if unreachable:
+        return UNREACHABLE
+    say("The configuration is fine.")
+    return OK
+
+
+def health() -> int:
+    """Ask the service on HOST:PORT whether it is ready; exit 0 when it is, 1 when not."""
+    settings = ServiceSettings.load()
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", ""} else settings.host  # noqa: S104
+    url = f"http://{host}:{settings.port}/readyz"
+    try:
+        with urllib.request.urlopen(url, timeout=3) as answer:
+            print(answer.read().decode())
+    except (urllib.error.URLError, OSError) as error:
+        say(f"{url}: {error}")
+        return FAILED
+    return OK

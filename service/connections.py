@@ -1,0 +1,59 @@
+"""A request's connections to the database, and how long it may use them in all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from aiohttp import web
+from psycopg import AsyncConnection
+
+from service.errors import Unavailable
+from service.lifespan import POOL
+
+SECONDS = 3.0
+"""Time a request may spend on the database, waiting for a connection included."""
+
+UNAVAILABLE = (
+    psycopg.OperationalError,  # lost, refused, too many, shut down, cancelled; the pool's too
+    psycopg.errors.ReadOnlySqlTransaction,  # a standby that is not (or no longer) the primary
+    psycopg.errors.UndefinedTable,  # not migrated yet: /readyz says so in words
+    TimeoutError,
+)
+"""What it looks like when the database cannot do its work now but may later."""
+
+_LEFT: web.RequestKey[float] = web.RequestKey("database_seconds_left", float)
+
+
+@asynccontextmanager
+async def connection(request: web.Request) -> AsyncIterator[AsyncConnection]:
+    """Yield an autocommit connection of the pool.
+
+    Raises Unavailable or one of UNAVAILABLE once the request has spent SECONDS inside.
+    """
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    left = request.get(_LEFT, SECONDS)
+    if left <= 0:
+        raise Unavailable
+    try:
+        async with request.app[POOL].connection(timeout=left) as held:
+            # Cancelling is no bound: psycopg then waits for the server to confirm, and a server
+            # that hangs does not. A connection that is cut fails at once.
+            deadline = loop.call_at(started + left, _cut, held)
+            try:
+                yield held
+            finally:
+                deadline.cancel()
+    finally:
+        request[_LEFT] = left - (loop.time() - started)
+
+
+def _cut(held: AsyncConnection) -> None:
+    if not held.closed:
+        with socket.socket(fileno=os.dup(held.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,55 @@
+"""The gate before any work: the database answers, has our schema, and keeps what it commits."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+
+from service.contract.observations import (
+    DatabaseReady,
+    DatabaseUnavailable,
+    DataLossAccepted,
+    Observer,
+)
+from service.contract.postgres import (
+    Database,
+    DurabilityError,
+    durability_check,
+    schema_check,
+)
+from service.contract.settings import Settings
+
+PAUSE = 0.5
+"""Seconds between two tries while the database does not answer."""
+
+
+async def gate(database: Database, settings: Settings, observe: Observer) -> None:
+    """Return once the database is fit for work; wait as long as it does not answer.
+
+    Raises SchemaError and DurabilityError, which waiting would not mend.
+    """
+    reported = False
+    while True:
+        try:
+            await pass_once(database, settings, observe)
+        except psycopg.OperationalError as error:
+            if not reported:
+                observe(DatabaseUnavailable(doing="start", error=str(error).strip()))
+            reported = True
+            await asyncio.sleep(PAUSE)
+        else:
+            observe(DatabaseReady(database=database.where))
+            return
+
+
+async def pass_once(database: Database, settings: Settings, observe: Observer) -> None:
+    """Try the gate once. Raises psycopg.OperationalError when the database does not answer."""
+    async with await database.aconnect("everyclick-gate") as connection:
+        await schema_check(connection)
+        try:
+            await durability_check(connection)
+        except DurabilityError as error:
+            if not settings.accept_data_loss:
+                raise
+            observe(DataLossAccepted(faults=" ".join(error.faults)))

@@ -1,0 +1,130 @@
+"""How observations are told in the log: one line each, to stderr; stdout belongs to data."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from dataclasses import fields
+from typing import Any, Literal, TextIO, assert_never
+
+import structlog
+
+from service.contract.observations import (
+    BacklogMeasured,
+    BatchMoved,
+    DatabaseNote,
+    DatabaseReady,
+    DatabaseUnavailable,
+    DataLossAccepted,
+    EventBuried,
+    EventFailed,
+    FaultDrill,
+    LinkPurged,
+    Listening,
+    LogPruned,
+    Observation,
+    Observer,
+    PartitionsMade,
+    Redirected,
+    RequestFailed,
+    RequestServed,
+    Stopped,
+    WorkerExited,
+)
+
+Level = Literal["debug", "info", "warning", "error"]
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def logger(level: Level, form: Literal["auto", "json", "console"], process: str) -> Observer:
+    """Set logging up for this process and return the observer that writes the log."""
+    structlog.contextvars.clear_contextvars()
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.add_log_level,
+    ]
+    if form == "console" or (form == "auto" and sys.stderr.isatty()):
+        final: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
+    else:
+        final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structured = structlog.wrap_logger(
+        structlog.WriteLogger(sys.stderr),
+        processors=[*shared, *final],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        process=process,
+    )
+    _adopt_libraries(sys.stderr, shared, final)
+
+    def log(observation: Observation) -> None:
+        wanted = level_of(observation)
+        structured.log(getattr(logging, wanted.upper()), name_of(observation), **_told(observation))
+
+    return log
+
+
+def name_of(observation: Observation) -> str:
+    """Return the name an observation has in the log and in the runbook: `batch_moved`."""
+    return _CAPITAL.sub("_", type(observation).__name__).lower()
+
+
+def level_of(observation: Observation) -> Level:
+    """Return how severe an observation is."""
+    match observation:
+        case Redirected() | BacklogMeasured() | LogPruned():
+            return "debug"
+        case RequestServed(route="/healthz" | "/readyz"):
+            # Somebody asks every few seconds, for ever.
+            return "debug"
+        case (
+            Listening()
+            | Stopped()
+            | RequestServed()
+            | DatabaseReady()
+            | DatabaseNote()
+            | BatchMoved()
+            | PartitionsMade()
+            | LinkPurged()
+        ):
+            return "info"
+        case EventFailed() | DatabaseUnavailable() | FaultDrill() | DataLossAccepted():
+            return "warning"
+        case EventBuried() | RequestFailed() | WorkerExited():
+            return "error"
+        case _:
+            assert_never(observation)
+
+
+def _told(observation: Observation) -> dict[str, Any]:
+    told = {field.name: getattr(observation, field.name) for field in fields(observation)}
+    for name, value in told.items():
+        if isinstance(value, float):
+            told[name] = round(value, 6)
+    error = told.get("error")
+    if isinstance(error, BaseException):
+        told["error"] = repr(error)
+        told["exc_info"] = (type(error), error, error.__traceback__)
+    return told
+
+
+def _adopt_libraries(
+    stream: TextIO,
+    shared: list[structlog.typing.Processor],
+    final: list[structlog.typing.Processor],
+) -> None:
+    """Let the libraries' own log lines take the same form, and silence what we report ourselves."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    # aiohttp logs a traceback for every malformed request: anyone could fill the disk with them.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # The pool tells of each failed try to connect; DatabaseUnavailable says it once.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)

@@ -1,0 +1,139 @@
+"""How observations are counted: Prometheus metrics, one registry per process."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from service.contract.observations import (
+    BacklogMeasured,
+    BatchMoved,
+    DatabaseNote,
+    DatabaseReady,
+    DatabaseUnavailable,
+    DataLossAccepted,
+    EventBuried,
+    EventFailed,
+    FaultDrill,
+    LinkPurged,
+    Listening,
+    LogPruned,
+    Observation,
+    PartitionsMade,
+    Redirected,
+    RequestFailed,
+    RequestServed,
+    Stopped,
+    WorkerExited,
+)
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class ServiceMetrics:
+    """What the service counts. Call it with an observation."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._redirects = Counter(
+            "everyclick_redirects", "Redirects answered", ["outcome"], registry=registry
+        )
+        self._redirect_seconds = Histogram(
+            "everyclick_redirect_seconds",
+            "Time to answer a redirect, the commit included",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self._requests = Counter(
+            "everyclick_requests",
+            "Requests answered, other than redirects",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self._failures = Counter(
+            "everyclick_request_failures", "Requests answered 500", registry=registry
+        )
+        self._unavailable = Counter(
+            "everyclick_service_database_unavailable",
+            "Times the service found the database unavailable",
+            registry=registry,
+        )
+
+    def __call__(self, observation: Observation) -> None:
+        match observation:
+            case Redirected(outcome=outcome, seconds=seconds):
+                self._redirects.labels(outcome).inc()
+                self._redirect_seconds.observe(seconds)
+            case RequestServed(method=method, route=route, status=status):
+                self._requests.labels(method, route, str(status)).inc()
+            case RequestFailed():
+                self._failures.inc()
+            case DatabaseUnavailable():
+                self._unavailable.inc()
+            case _:
+                pass
+
+
+class RelayMetrics:
+    """What the relay counts. Call it with an observation."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._events = Counter(
+            "everyclick_relay_events",
+            "Events handled, by what became of them",
+            ["outcome"],
+            registry=registry,
+        )
+        self._batch_seconds = Histogram(
+            "everyclick_relay_batch_seconds",
+            "Time from claim to commit of a batch",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self._due = Gauge("everyclick_outbox_due", "Events waiting to be moved", registry=registry)
+        self._deferred = Gauge(
+            "everyclick_outbox_deferred", "Events waiting for their next try", registry=registry
+        )
+        self._oldest = Gauge(
+            "everyclick_outbox_oldest_seconds", "Age of the oldest due event", registry=registry
+        )
+        self._dead = Gauge("everyclick_dead_letters", "Dead letters standing", registry=registry)
+        self._unavailable = Counter(
+            "everyclick_relay_database_unavailable",
+            "Times the relay lost the database",
+            registry=registry,
+        )
+
+    def __call__(self, observation: Observation) -> None:
+        match observation:
+            case BatchMoved():
+                for outcome in ("moved", "duplicates", "orphans", "retried", "buried"):
+                    self._events.labels(outcome).inc(getattr(observation, outcome))
+                self._batch_seconds.observe(observation.seconds)
+            case BacklogMeasured():
+                self._due.set(observation.due)
+                self._deferred.set(observation.deferred)
+                self._oldest.set(observation.oldest)
+                self._dead.set(observation.dead_letters)
+            case DatabaseUnavailable():
+                self._unavailable.inc()
+            case (
+                Listening()
+                | Stopped()
+                | Redirected()
+                | RequestServed()
+                | RequestFailed()
+                | DatabaseReady()
+                | DatabaseNote()
+                | DataLossAccepted()
+                | WorkerExited()
+                | FaultDrill()
+                | EventFailed()
+                | EventBuried()
+                | PartitionsMade()
+                | LogPruned()
+                | LinkPurged()
+            ):
+                pass
+            case _:
+                assert_never(observation)

@@ -1,0 +1,196 @@
+"""Everything the two processes report, as one closed list.
+
+Code makes an observation and hands it to the Observer it was given; `logs` decides the wording
+and the level, `metrics` decides what is counted. Nothing else in the project logs or counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+RedirectOutcome = Literal["found", "unknown", "gone", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A process serves; `url` is where, `metrics` where its metrics are, `database` which one."""
+
+    url: str
+    metrics: str
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A process has ended its work and let go of everything."""
+
+    process: Literal["service", "relay"]
+    clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """One `GET` or `HEAD` of a code was answered; the canonical line of the hot path."""
+
+    method: str
+    code: str
+    outcome: RedirectOutcome
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestServed:
+    """One request other than a redirect was answered; its canonical line."""
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """A request met an error nobody expected and was answered 500; `error` carries the trace."""
+
+    method: str
+    route: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUnavailable:
+    """The database did not answer in time, or refused; `doing` is what waits for it."""
+
+    doing: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseReady:
+    """The database is reachable, at the right schema, and durable."""
+
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseNote:
+    """A word from the embedded Postgres about starting, recovering or restarting."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataLossAccepted:
+    """ACCEPT_DATA_LOSS is set and the server may in fact lose acknowledged commits."""
+
+    faults: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExited:
+    """A child process ended although nobody asked it to; it is started again after `delay`."""
+
+    name: str
+    status: int
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaultDrill:
+    """RELAY_FAULT_RATE is set: event handlings fail on purpose."""
+
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMoved:
+    """One batch was committed; its canonical line.
+
+    claimed = moved + duplicates + orphans + retried + buried. Duplicates were counted before,
+    orphans belong to a deleted link, retried wait in the outbox, buried are dead letters now.
+    """
+
+    claimed: int
+    moved: int
+    duplicates: int
+    orphans: int
+    retried: int
+    buried: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EventFailed:
+    """One event's own error cost it an attempt; it is due again after `delay` seconds."""
+
+    message_id: str
+    attempts: int
+    error: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class EventBuried:
+    """One event failed for the last time and is a dead letter now."""
+
+    message_id: str
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogMeasured:
+    """What waits: `oldest` is the age in seconds of the oldest event that is due."""
+
+    due: int
+    deferred: int
+    oldest: float
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsMade:
+    """Monthly partitions of `clicks` were made ahead of time."""
+
+    made: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogPruned:
+    """Old rows of PgQueuer's log and statistics were deleted."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPurged:
+    """Clicks, events and dead letters of a deleted link were removed; `clicks` so many."""
+
+    link_id: int
+    clicks: int
+
+
+Observation = (
+    Listening
+    | Stopped
+    | Redirected
+    | RequestServed
+    | RequestFailed
+    | DatabaseUnavailable
+    | DatabaseReady
+    | DatabaseNote
+    | DataLossAccepted
+    | WorkerExited
+    | FaultDrill
+    | BatchMoved
+    | EventFailed
+    | EventBuried
+    | BacklogMeasured
+    | PartitionsMade
+    | LogPruned
+    | LinkPurged
+)
+
+Observer = Callable[[Observation], None]

@@ -1,0 +1,143 @@
+"""The database: which one it is, how to connect, and what it must guarantee before we trust it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import AsyncConnectionPool
+
+from service.contract import statements
+from service.contract.embedded import EmbeddedPostgres
+from service.contract.settings import ConfigurationError, Settings
+
+SCHEMA_HEAD = "0002"
+"""The revision of migrations/ that this code is written for; a test holds the two together."""
+
+_SQL = statements.load("service.contract")
+
+
+class SchemaError(Exception):
+    """The database is not at SCHEMA_HEAD; `found` is its revision, None when never migrated."""
+
+    def __init__(self, found: str | None) -> None:
+        what = f"at schema revision {found}" if found else "not migrated yet"
+        if found is not None and found > SCHEMA_HEAD:
+            fix = "This code is older than the database: deploy the newer release."
+        else:
+            fix = "Run: python -m service migrate"
+        super().__init__(f"The database is {what}, this code needs {SCHEMA_HEAD}. {fix}")
+        self.found = found
+
+
+class DurabilityError(Exception):
+    """A commit here would not be on disk when it is acknowledged; `faults` are whole sentences."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__(
+            "\n".join(faults) + "\nAn acknowledged click could be lost in a crash. "
+            "Mend the server, or set ACCEPT_DATA_LOSS=true to accept the loss."
+        )
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An address that can be connected to. `where` says in words which database it is."""
+
+    kind: Literal["url", "libpq", "embedded"]
+    conninfo: str
+    where: str
+    psql: str
+
+    def connect(self, application: str = "everyclick") -> psycopg.Connection:
+        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s."""
+        return psycopg.connect(self._conninfo(application), autocommit=True)
+
+    async def aconnect(self, application: str = "everyclick") -> psycopg.AsyncConnection:
+        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s."""
+        return await psycopg.AsyncConnection.connect(self._conninfo(application), autocommit=True)
+
+    def pool(self, application: str, *, size: int, waiting: int) -> AsyncConnectionPool:
+        """Return a closed pool of at most `size` autocommit connections.
+
+        A caller waits at most 2 s for one; past `waiting` callers it fails at once. Both raise a
+        subclass of psycopg.OperationalError.
+        """
+        return AsyncConnectionPool(
+            self._conninfo(application),
+            kwargs={"autocommit": True},
+            name=application,
+            min_size=1,
+            max_size=size,
+            max_waiting=waiting,
+            timeout=2.0,
+            # After an outage try again at least every second or so: a redirect waits for this.
+            reconnect_timeout=1.0,
+            open=False,
+        )
+
+    def _conninfo(self, application: str) -> str:
+        given = conninfo_to_dict(self.conninfo)
+        return make_conninfo(
+            self.conninfo,
+            application_name=given.get("application_name") or application,
+            connect_timeout=given.get("connect_timeout") or 2,
+        )
+
+
+@contextmanager
+def database(settings: Settings, say: Callable[[str], None]) -> Iterator[Database]:
+    """Yield the database to use: DATABASE_URL, else PG*, else the embedded one, started if need be.
+
+    `say` gets progress in words. Raises EmbeddedPostgresError when the embedded one cannot run,
+    ConfigurationError when DATABASE_URL cannot be read.
+    """
+    if settings.database_url:
+        # libpq reads both spellings of the scheme.
+        try:
+            where = _where(settings.database_url)
+        except psycopg.ProgrammingError as error:
+            raise ConfigurationError([f"DATABASE_URL: {str(error).strip()}."]) from None
+        yield Database("url", settings.database_url, where, 'psql "$DATABASE_URL"')
+    elif os.environ.get("PGHOST") or os.environ.get("PGDATABASE"):
+        yield Database("libpq", "", _where(""), "psql")
+    else:
+        with EmbeddedPostgres(settings.data_dir, say=say) as embedded:
+            psql = f'{embedded.bin_dir / "psql"} "{embedded.conninfo}"'
+            where = f"embedded Postgres, data in {settings.data_dir.resolve()}"
+            yield Database("embedded", embedded.conninfo, where, psql)
+
+
+def _where(conninfo: str) -> str:
+    # Never the password: only what tells one database from another.
+    given = conninfo_to_dict(conninfo)
+    host = given.get("host") or os.environ.get("PGHOST") or "local socket"
+    port = given.get("port") or os.environ.get("PGPORT") or "5432"
+    name = given.get("dbname") or os.environ.get("PGDATABASE") or given.get("user") or "default"
+    return f"Postgres at {host}:{port}, database {name}"
+
+
+async def schema_check(connection: psycopg.AsyncConnection) -> None:
+    """Raise SchemaError unless the database is at SCHEMA_HEAD."""
+    try:
+        cursor = await connection.execute(_SQL["schema_revision"])
+    except psycopg.errors.UndefinedTable:
+        raise SchemaError(None) from None
+    row = await cursor.fetchone()
+    found = None if row is None else str(row[0])
+    if found != SCHEMA_HEAD:
+        raise SchemaError(found)
+
+
+async def durability_check(connection: psycopg.AsyncConnection) -> None:
+    """Raise DurabilityError when an acknowledged commit might not survive a crash."""
+    cursor = await connection.execute(_SQL["durability_faults"])
+    faults = [str(fault) for (fault,) in await cursor.fetchall()]
+    if faults:
+        raise DurabilityError(faults)

@@ -1,0 +1,115 @@
+"""How both processes end: on which signals, with which exit codes, in which words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import NoReturn, TypeVar
+
+import psycopg
+import typer
+
+try:
+    from uvloop import new_event_loop as _loop_factory
+except ImportError:  # there is none for Windows
+    from asyncio import new_event_loop as _loop_factory  # type: ignore[assignment]
+
+from service.contract.embedded import EmbeddedPostgresError
+from service.contract.postgres import Database, DurabilityError, SchemaError
+from service.contract.settings import ConfigurationError
+
+OK, FAILED, USAGE, UNREACHABLE, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 69, 78, 130
+"""Exit codes; 69 and 78 are EX_UNAVAILABLE and EX_CONFIG of sysexits.h, 130 is a shell's SIGINT."""
+
+LIFELINE = "EVERYCLICK_LIFELINE"
+"""Names the file descriptor of a pipe whose other end a supervisor holds: its end is our end."""
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[None, None, T]) -> T:
+    """Run `main` to its end on the fastest event loop there is."""
+    with asyncio.Runner(loop_factory=_loop_factory) as runner:
+        return runner.run(main)
+
+
+def introduce(database: Database) -> None:
+    """Tell which database it is and how to look inside, unless a supervisor has told already."""
+    if LIFELINE not in os.environ:
+        say(f"Database: {database.where}\nLook inside: {database.psql}")
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal; stdout stays free for data."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+@asynccontextmanager
+async def stopping() -> AsyncIterator[asyncio.Event]:
+    """Yield an event that is set by SIGTERM, by SIGINT and by the end of the supervisor.
+
+    Further SIGTERMs change nothing; a second SIGINT cancels the current task at once.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    current = asyncio.current_task()
+
+    def interrupt() -> None:
+        if stop.is_set() and current is not None:
+            current.cancel()
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    lifeline = os.environ.get(LIFELINE)
+
+    def orphaned(descriptor: int) -> None:
+        # Nothing is ever written: readable means the other end is gone.
+        loop.remove_reader(descriptor)
+        stop.set()
+
+    if lifeline is not None:
+        loop.add_reader(int(lifeline), orphaned, int(lifeline))
+    try:
+        yield stop
+    finally:
+        if lifeline is not None:
+            loop.remove_reader(int(lifeline))
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def command_line(app: Callable[..., object]) -> NoReturn:
+    """Run a Typer app and exit the process, with a plain sentence and a code for every failure."""
+    try:
+        result = app(standalone_mode=False)
+    except (ConfigurationError, SchemaError, DurabilityError) as error:
+        say(f"{error}")
+        code = MISCONFIGURED
+    except EmbeddedPostgresError as error:
+        say(f"{error}")
+        code = UNREACHABLE
+    except psycopg.OperationalError as error:
+        say(f"The database cannot be reached: {str(error).strip()}")
+        code = UNREACHABLE
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`… | head`); there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    except Exception as error:
+        # Click's own usage errors know how to show themselves, whichever Click Typer carries.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        code = int(getattr(error, "exit_code", USAGE))
+    else:
+        code = result if isinstance(result, int) else OK
+    sys.exit(code)

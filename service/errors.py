@@ -1,0 +1,144 @@
+"""Everything that can go wrong in a request, as one tree, and what HTTP makes of it.
+
+EveryclickError
+├── Malformed            400  the body is not what its type says
+├── Unauthenticated      401  no token, or none that holds
+│   └── BadCredentials   401  wrong e-mail or password
+├── Forbidden            403  known, but not allowed
+│   └── CrossSite        403  a browser was sent here by another site
+├── NotFound             404  no such code, no such page
+├── MethodNotAllowed     405
+├── TooSlow              408  the body did not arrive in time
+├── Conflict             409  it is taken
+│   ├── CodeTaken        409  another link has this code
+│   └── EmailTaken       409  another account has this e-mail
+├── Gone                 410  the link has expired or was disabled
+├── TooLarge             413
+├── UnsupportedType      415
+├── Invalid              422  fields with problems, each named
+└── Unavailable          503  the database did not commit in time; try again
+
+Refused                       a rule's no to one value; gathered into Invalid
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One field's problem: `pointer` is a JSON pointer or a parameter's name."""
+
+    pointer: str
+    detail: str
+    code: str
+
+
+class Refused(ValueError):
+    """`code` is stable and for programs; the text tells a person what to write instead."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class EveryclickError(Exception):
+    """Base of all errors that are answered as `application/problem+json`.
+
+    `code` is stable and for programs, `title` is for people, `detail` says what happened this time
+    and what to do about it.
+    """
+
+    status: ClassVar[int] = 500
+    code: str = "internal_error"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str = "", *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.headers = headers or {}
+        self.problems: Sequence[Problem] = ()
+
+
+class Malformed(EveryclickError):
+    status, code, title = 400, "invalid_json", "The body is not valid JSON"
+
+
+class Unauthenticated(EveryclickError):
+    status, code, title = 401, "unauthenticated", "A valid token is needed"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class BadCredentials(Unauthenticated):
+    code, title = "bad_credentials", "Wrong e-mail or password"
+
+
+class Forbidden(EveryclickError):
+    status, code, title = 403, "forbidden", "This is not yours"
+
+
+class CrossSite(Forbidden):
+    code, title = "cross_site", "Requests from other sites are refused"
+
+
+class NotFound(EveryclickError):
+    status, code, title = 404, "not_found", "There is nothing here"
+
+
+class MethodNotAllowed(EveryclickError):
+    status, code, title = 405, "method_not_allowed", "This method is not allowed here"
+
+
+class TooSlow(EveryclickError):
+    status, code, title = 408, "too_slow", "The body did not arrive in time"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"Connection": "close"})
+
+
+class Conflict(EveryclickError):
+    status, code, title = 409, "conflict", "It is taken"
+
+
+class CodeTaken(Conflict):
+    code, title = "code_taken", "Another link has this code"
+
+
+class EmailTaken(Conflict):
+    code, title = "email_taken", "Another account has this e-mail"
+
+
+class Gone(EveryclickError):
+    status, code, title = 410, "gone", "This link has expired or was disabled"
+
+
+class TooLarge(EveryclickError):
+    status, code, title = 413, "too_large", "The body is too large"
+
+
+class UnsupportedType(EveryclickError):
+    status, code, title = 415, "unsupported_type", "Send application/json in UTF-8"
+
+
+class Invalid(EveryclickError):
+    """A single problem lends its own code to the whole, so that `code` alone often suffices."""
+
+    status, code, title = 422, "invalid", "Some fields cannot be accepted"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(f"{p.pointer}: {p.detail}" for p in problems))
+        self.problems = tuple(problems)
+        if len(self.problems) == 1:
+            self.code = self.problems[0].code
+
+
+class Unavailable(EveryclickError):
+    status, code, title = 503, "unavailable", "The database is not available right now"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})

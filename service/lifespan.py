@@ -1,0 +1,67 @@
+"""What the app holds while it runs: each key stands above the generator that fills it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+from psycopg_pool import AsyncConnectionPool
+
+from service.contract.observations import Observer
+from service.contract.postgres import Database
+from service.passwords import Passwords
+from service.readiness import Readiness
+from service.recorder import Recorder
+from service.settings import ServiceSettings
+from service.tokens import Tokens
+
+SETTINGS = web.AppKey("settings", ServiceSettings)
+DATABASE = web.AppKey("database", Database)
+OBSERVE: web.AppKey[Observer] = web.AppKey("observe")
+TOKENS = web.AppKey("tokens", Tokens)
+
+POOL: web.AppKey[AsyncConnectionPool] = web.AppKey("pool")
+
+POOL_SIZE = 8
+"""Connections per worker: enough to keep two cores of Postgres busy with single-row commits."""
+
+WAITING = 1024
+"""Requests that may wait for a connection; past it they are shed with 503, so memory is bounded."""
+
+
+async def pool(app: web.Application) -> AsyncIterator[None]:
+    """Open the pool; an absent database does not keep the service from starting."""
+    opened = app[DATABASE].pool("everyclick-service", size=POOL_SIZE, waiting=WAITING)
+    await opened.open(wait=False)
+    app[POOL] = opened
+    yield
+    await opened.close(timeout=1.0)
+
+
+RECORDER: web.AppKey[Recorder] = web.AppKey("recorder")
+
+
+async def recorder(app: web.Application) -> AsyncIterator[None]:
+    """Hold what records clicks."""
+    app[RECORDER] = Recorder(app[POOL], app[OBSERVE])
+    yield
+
+
+PASSWORDS: web.AppKey[Passwords] = web.AppKey("passwords")
+
+
+async def passwords(app: web.Application) -> AsyncIterator[None]:
+    """Hold what hashes passwords, off the event loop."""
+    held = Passwords()
+    app[PASSWORDS] = held
+    yield
+    held.close()
+
+
+READINESS: web.AppKey[Readiness] = web.AppKey("readiness")
+
+
+async def readiness(app: web.Application) -> AsyncIterator[None]:
+    """Hold what answers whether the service can do its work."""
+    app[READINESS] = Readiness(app[DATABASE])
+    yield

@@ -1,0 +1,33 @@
+"""Whether the service can do its work now: what `/readyz` asks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+
+from service.contract.postgres import Database, SchemaError, schema_check
+from service.errors import Unavailable
+
+PATIENCE = 2.0
+"""Seconds a probe may take before the database counts as unreachable."""
+
+
+class Readiness:
+    """Asks the database afresh each time: a cached yes is worth nothing to a load balancer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def probe(self) -> None:
+        """Return when the database answers and is at the right schema. Raises Unavailable."""
+        try:
+            async with (
+                asyncio.timeout(PATIENCE),
+                await self._database.aconnect("everyclick-readiness") as connection,
+            ):
+                await schema_check(connection)
+        except SchemaError as error:
+            raise Unavailable(str(error)) from error
+        except (psycopg.Error, TimeoutError) as error:
+            raise Unavailable("The database does not answer.") from error

@@ -1,0 +1,101 @@
+"""Serves the app from one process until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from service.app import create_app
+from service.contract.gate import gate
+from service.contract.logs import logger
+from service.contract.metrics import ServiceMetrics
+from service.contract.monitor import monitor
+from service.contract.observations import Listening, Observation, Observer, Stopped
+from service.contract.postgres import Database
+from service.contract.process import stopping
+from service.contract.settings import ConfigurationError
+from service.settings import ServiceSettings
+
+T = TypeVar("T")
+
+KEEPALIVE = 75.0
+"""Seconds an idle connection is kept open for its next request."""
+
+
+async def serve(
+    settings: ServiceSettings, database: Database, key: bytes, *, worker: bool = False
+) -> None:
+    """Serve until SIGTERM, SIGINT or the supervisor's end; requests in flight are answered first.
+
+    A worker shares the port with its siblings and leaves the metrics port to the supervisor.
+    Raises SchemaError, DurabilityError, and ConfigurationError when a port cannot be had.
+    """
+    registry = CollectorRegistry()
+    observe = observer(settings, registry)
+    app = create_app(settings, database, key, observe)
+    async with AsyncExitStack() as stack:
+        stop = await stack.enter_async_context(stopping())
+        metrics = "at the supervisor"
+        if not worker:
+            metrics = await _enter(
+                stack.enter_async_context(
+                    monitor(settings.metrics_host, settings.metrics_port, registry)
+                ),
+                "METRICS_HOST and METRICS_PORT",
+            )
+        gating = asyncio.create_task(gate(database, settings, observe))
+        stack.callback(gating.cancel)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEEPALIVE,
+            shutdown_timeout=settings.shutdown_timeout,
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(
+            runner, settings.host, settings.port, reuse_port=worker or None, backlog=1024
+        )
+        await _enter(site.start(), "HOST and PORT")
+        port = runner.addresses[0][1]
+        observe(Listening(f"http://{settings.host}:{port}", metrics, database.where))
+        await _until(stop, gating)
+    observe(Stopped("service", clean=True))
+
+
+def observer(settings: ServiceSettings, registry: CollectorRegistry) -> Observer:
+    """Return the observer that logs and counts."""
+    log = logger(settings.log_level, settings.log_format, "service")
+    count = ServiceMetrics(registry)
+
+    def observe(observation: Observation) -> None:
+        count(observation)
+        log(observation)
+
+    return observe
+
+
+async def _until(stop: asyncio.Event, gating: asyncio.Task[None]) -> None:
+    """Wait for `stop`; a gate that cannot be passed ends the wait with its error."""
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({stopped, gating}, return_when=asyncio.FIRST_COMPLETED)
+        if gating.done():
+            gating.result()
+            await stopped
+    finally:
+        stopped.cancel()
+
+
+async def _enter(opening: Coroutine[Any, Any, T], names: str) -> T:
+    """Open a port, and say which setting to change when it cannot be had."""
+    try:
+        return await opening
+    except OSError as error:
+        raise ConfigurationError([f"{names}: {error.strerror or error}."]) from error

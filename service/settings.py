@@ -1,0 +1,82 @@
+"""What the service is told."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+
+from service.contract.settings import ConfigurationError, Settings
+
+SECRET_BYTES = 32
+"""Least length of SECRET_KEY: HMAC-SHA256 wants a key as long as its output (RFC 7518, 3.2)."""
+
+MAKE_ONE = "Make one: python3 -c 'import secrets; print(secrets.token_hex(32))'"
+
+
+class ServiceSettings(Settings):
+    """Settings of `python -m service`; each field is an environment variable of the same name."""
+
+    host: str = Field("127.0.0.1", description="address the redirects are served on")
+    port: int = Field(8080, ge=0, le=65535, description="port the redirects are served on")
+    web_concurrency: int = Field(1, ge=1, le=64, description="worker processes that share the port")
+    base_url: str | None = Field(
+        None, description="public address of the short links; else http://HOST:PORT"
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="signs tokens; generated and kept in DATA_DIR with the embedded Postgres"
+    )
+    metrics_port: int = Field(9464, ge=0, le=65535, description="port of the service's /metrics")
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url_is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        scheme, _, rest = value.rstrip("/").partition("://")
+        if scheme not in {"http", "https"} or not rest or not rest.isascii() or " " in rest:
+            raise ValueError("must be an address such as https://go.example.com")
+        return value.rstrip("/")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key_is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < SECRET_BYTES:
+            raise ValueError(f"must be at least {SECRET_BYTES} bytes. {MAKE_ONE}")
+        return value
+
+    @property
+    def public_url(self) -> str:
+        """The address short URLs are made with; no slash at its end."""
+        return self.base_url or f"http://{self.host}:{self.port}"
+
+
+def secret_key(settings: ServiceSettings, *, embedded: bool) -> bytes:
+    """Return the key that signs tokens; with the embedded Postgres make and keep one when unset.
+
+    Raises ConfigurationError when there is none and none may be made up.
+    """
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value().encode()
+    if not embedded:
+        raise ConfigurationError(
+            [f"SECRET_KEY is not set; with a database of your own it must be. {MAKE_ONE}"]
+        )
+    return _kept_key(settings.data_dir / "secret_key")
+
+
+def _kept_key(path: Path) -> bytes:
+    try:
+        # Exclusive creation: of two processes starting at once, one writes and both read.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    else:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(SECRET_BYTES))
+    key = path.read_text().strip().encode()
+    if len(key) < SECRET_BYTES:
+        raise ConfigurationError([f"{path} holds no usable key; delete it to have one made."])
+    return key

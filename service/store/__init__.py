@@ -1,0 +1,1 @@
+"""What the service keeps: one module per table, one function per statement, rows as dataclasses."""
