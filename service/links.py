@@ -18,13 +18,12 @@ CODE_LENGTH = 7
 
 TITLE_LIMIT = 200
 
-RESERVED = frozenset(
-    # What the router answers at the root, then what is kept free for later.
-    "api stats healthz readyz metrics "
-    "login logout signup setup dashboard links admin static docs "
-    "assets well-known robots favicon sitemap".split()
-)
-"""Names no link may have, in any case."""
+_ROUTED = {"api", "stats", "healthz", "readyz", "metrics"}
+_ACCOUNTS = {"login", "logout", "signup", "setup", "dashboard", "links", "admin"}
+_FILES = {"static", "docs", "assets", "well-known", "robots", "favicon", "sitemap"}
+
+RESERVED = frozenset(_ROUTED | _ACCOUNTS | _FILES)
+"""Names no link may have, in any case: what the router uses, and what is kept free for later."""
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -114,7 +114,7 @@ def _is_host(text: str) -> bool:
         return False
     if not _NUMBER.fullmatch(labels[-1]):
         return True
-    # A name that ends in a number is an IPv4 address to browsers; of its many spellings one is clear.
+    # To browsers a name that ends in a number is an IPv4 address: of its many spellings, only one.
     try:
         ipaddress.IPv4Address(name)
     except ValueError:

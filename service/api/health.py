@@ -14,6 +14,6 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer 200 when the database is reachable and its schema is ours, else 503 with the reason."""
+    """Answer 200 when the database answers and its schema is ours, else 503 with the reason."""
     await request.app[READINESS].probe()
     return web.json_response({"status": "ready", "database": "ok", "schema": SCHEMA_HEAD})

@@ -26,7 +26,8 @@ WITH hours AS MATERIALIZED (
         -- Grouped here so that each hour is one index scan, never a join over all clicks.
         SELECT (occurred_at AT TIME ZONE %(timezone)s)::date AS day, count(*) AS clicks
         FROM clicks
-        WHERE link_id = %(link_id)s AND occurred_at >= hour AND occurred_at < hour + interval '1 hour'
+        WHERE link_id = %(link_id)s
+            AND occurred_at >= hour AND occurred_at < hour + interval '1 hour'
         GROUP BY 1
     ) AS split
     WHERE wanted.day <> last_day
