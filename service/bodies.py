@@ -91,6 +91,8 @@ async def _received(request: web.Request) -> bytes:
     except TimeoutError as error:
         raise TooSlow(f"A body may take {SECONDS:.0f} seconds.") from error
     except (web.RequestPayloadError, HttpProcessingError) as error:
+        # aiohttp would read on, meet the same error, and close without an answer.
+        request.content.feed_eof()
         raise Malformed("The body's encoding is broken.") from error
     except ConnectionError as error:
         raise Malformed("The body ended early.") from error

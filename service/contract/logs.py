@@ -13,7 +13,6 @@ import structlog
 from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
-    DatabaseNote,
     DatabaseReady,
     DatabaseUnavailable,
     DataLossAccepted,
@@ -82,7 +81,6 @@ def level_of(observation: Observation) -> Level:
             | Stopped()
             | RequestServed()
             | DatabaseReady()
-            | DatabaseNote()
             | BatchMoved()
             | PartitionsMade()
             | LinkPurged()

@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
-    DatabaseNote,
     DatabaseReady,
     DatabaseUnavailable,
     DataLossAccepted,
@@ -124,7 +123,6 @@ class RelayMetrics:
                 | RequestServed()
                 | RequestFailed()
                 | DatabaseReady()
-                | DatabaseNote()
                 | DataLossAccepted()
                 | WorkerExited()
                 | FaultDrill()

@@ -75,13 +75,6 @@ class DatabaseReady:
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseNote:
-    """A word from the embedded Postgres about starting, recovering or restarting."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class DataLossAccepted:
     """ACCEPT_DATA_LOSS is set and the server may in fact lose acknowledged commits."""
 
@@ -180,7 +173,6 @@ Observation = (
     | RequestFailed
     | DatabaseUnavailable
     | DatabaseReady
-    | DatabaseNote
     | DataLossAccepted
     | WorkerExited
     | FaultDrill

@@ -158,5 +158,7 @@ class EmbeddedPostgres:
                 if self.ensure_running():
                     self._say("Postgres had died; it is running again.")
             except (EmbeddedPostgresError, OSError) as error:
+                if self._leaving.is_set():
+                    break
                 self._say(f"Postgres died and could not be started: {error}")
                 pause = KEEPER_SECONDS_AFTER_FAILURE

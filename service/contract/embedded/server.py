@@ -99,7 +99,7 @@ class Server:
         return True
 
     def launch(self) -> bool:
-        """Start a server and wait until it listens; False if one came to life meanwhile."""
+        """Start a server, wait until it listens; False if another lives or this one was killed."""
         account = account_for(self._cluster.path)
         lock = locks.open_private(self._lock)
         try:
@@ -120,6 +120,8 @@ class Server:
         deadline = time.monotonic() + LISTEN_WITHIN
         while not self.is_listening():
             self._raise_if_child_failed()
+            if self._child is None or self._child.poll() is not None:
+                return False
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(f"Postgres does not listen.\n{self._log_tail()}")
             time.sleep(0.01)
@@ -253,10 +255,11 @@ class Server:
         return True
 
     def _raise_if_child_failed(self) -> None:
-        if self._child is not None and self._child.poll() is not None:
-            raise EmbeddedPostgresError(
-                f"Postgres ended with status {self._child.returncode}.\n{self._log_tail()}"
-            )
+        """Raise if the server we launched gave up by itself; a killed one deserves another."""
+        status = None if self._child is None else self._child.poll()
+        if status is not None and status > 0:
+            self._child = None  # told once; the next server may be somebody else's
+            raise EmbeddedPostgresError(f"Postgres ended: status {status}.\n{self._log_tail()}")
 
     def _log_tail(self) -> str:
         """The last lines the newest server wrote, under a heading that says where the rest is."""
