@@ -63,7 +63,9 @@ async def body(request: web.Request, model: type[B]) -> B:
 
 def query(request: web.Request, model: type[Q]) -> Q:
     """Return the request's query. Raises Invalid naming each parameter."""
-    repeated = [name for name, times in Counter(request.query.keys()).items() if times > 1]
+    repeated = [
+        name for name, times in Counter(n for n, _ in request.query.items()).items() if times > 1
+    ]
     if repeated:
         raise Invalid([_problem(name, "Give it once.", "repeated") for name in repeated])
     return _checked(model, request.query, "")

@@ -1,0 +1,53 @@
+"""Fixtures of the journeys: real processes, ended and heard out whatever becomes of the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.contract.postgres import Database
+from tests.support.processes import SECRET_KEY, Processes, url_of
+
+Measured = Callable[[str, float], None]
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Measured:
+    """Note a time in the test report, in seconds; no test passes or fails by it."""
+
+    def note(name: str, seconds: float) -> None:
+        record_property(name, round(seconds, 3))
+        print(f"measured: {name} {seconds:.3f} s")
+
+    return note
+
+
+@pytest.fixture
+def processes(tmp_path: Path, database: Database) -> Iterator[Processes]:
+    """Processes on a migrated database of the test's own."""
+    env = {"DATABASE_URL": url_of(database), "SECRET_KEY": SECRET_KEY}
+    yield from _closed(Processes(tmp_path, env))
+
+
+@pytest.fixture
+def embedded_processes(tmp_path: Path) -> Iterator[Processes]:
+    """Processes on the embedded Postgres, in a DATA_DIR of the test's own, not made yet."""
+    yield from _closed(Processes(tmp_path, {}))
+
+
+def _closed(made: Processes) -> Iterator[Processes]:
+    try:
+        yield made
+    finally:
+        made.close()
+    assert [] == made.complaints()
+
+
+@pytest.fixture
+def sql(database: Database) -> Iterator[psycopg.Connection]:
+    """An autocommit connection to the test's database."""
+    with database.connect("everyclick-test") as connection:
+        yield connection

@@ -1,0 +1,94 @@
+"""Kill -9 of the relay and of Postgres: nothing acknowledged is lost, nothing is counted twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.journeys.conftest import Measured
+from tests.support.http import Load, fetch, statuses
+from tests.support.processes import Process, Processes, free_ports
+from tests.support.traffic import add_events, count, counts, drained, make_link, value
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.process
+
+EVENTS = 10_000
+
+
+def freeze_amid(relay: Process, sql: psycopg.Connection, after: int) -> None:
+    """Stop the relay with SIGSTOP when so many clicks are moved; some events must be left."""
+    until(lambda: count(sql, "clicks") >= after, f"{after} clicks moved")
+    relay.send(signal.SIGSTOP)
+    assert count(sql, "outbox") > 0
+
+
+def test_killed_relay_loses_nothing(
+    processes: Processes, sql: psycopg.Connection, measured: Measured
+) -> None:
+    """Kill -9 amid 10,000 events: the next relay ends the work, each is there exactly once."""
+    add_events(sql, make_link(sql, "kill"), EVENTS)
+    first = processes.relay(RELAY_BATCH_SIZE="50")
+    freeze_amid(first, sql, 500)
+    first.kill()
+    # What its last transaction held is free again as soon as its connection is seen to be gone.
+    left = count(sql, "outbox")
+    killed = time.monotonic()
+    processes.relay()
+    until(lambda: count(sql, "outbox") < left, "the next batch")
+    measured("kill to next batch of a newly started relay", time.monotonic() - killed)
+    assert {"outbox": 0, "clicks": EVENTS, "dead_letters": 0} == drained(sql)
+    assert EVENTS == value(sql, "SELECT sum(clicks) FROM clicks_hourly")
+    processes.cli("relay", "verify")
+
+
+def postmaster(data_dir: Path) -> int:
+    """The pid of the embedded server."""
+    return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def test_killed_postgres_comes_back(embedded_processes: Processes, measured: Measured) -> None:
+    """Kill -9 of the embedded server: 503 or 302 meanwhile, then clicks go on, none is missing."""
+    processes = embedded_processes
+    service = processes.service(PORT=str(free_ports(1)[0]))
+    relay = processes.relay()
+    data_dir = Path(processes.env["DATA_DIR"])
+    short = processes.cli("service", "link", "add", "https://example.com/", "--code", "alive")
+    assert short.stdout.endswith("/alive\n")
+    url = f"{service.url}/alive"
+    with Load(url) as load:
+        until(lambda: load.found >= 50, "clicks before the kill")
+        pid = postmaster(data_dir)
+        os.kill(pid, signal.SIGKILL)
+        killed = time.monotonic()
+        until(lambda: not Path(f"/proc/{pid}").exists() or postmaster(data_dir) != pid, "its end")
+        # From here on only a server that came back can acknowledge.
+        before = load.found
+        until(lambda: load.found >= before + 50, "clicks after the kill")
+        measured("kill of Postgres to 50 clicks more", time.monotonic() - killed)
+    assert set(statuses(load.answers)) <= {302, 503}
+    assert [] == load.cut
+    for answer in load.answers:
+        if answer.status == 503:
+            assert int(answer.headers["retry-after"]) > 0
+    slowest = max(answer.seconds for answer in load.answers)
+    measured("slowest answer over a kill of Postgres", slowest)
+    assert slowest < 6.0
+    assert (None, None) == (service.code, relay.code)
+
+    assert 302 == fetch(url).status
+    acknowledged = load.found + 1
+    refused = len(load.answers) - load.found
+    conninfo = f"host={(data_dir / 'socket').read_text().strip()}/socket user=everyclick"
+    with psycopg.connect(conninfo, autocommit=True) as sql:
+        assert 0 == drained(sql)["dead_letters"]
+        measured("kill of Postgres to a drained outbox", time.monotonic() - killed)
+        # What was refused may have been committed all the same, once.
+        assert acknowledged <= counts(sql)["clicks"] <= acknowledged + refused
+    processes.cli("relay", "verify")
+    assert (0, 0) == (relay.stop().code, service.stop().code)

@@ -1,0 +1,38 @@
+"""A mover whose policy each test may change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from relay.events import examine
+from relay.mover import Mover, Policy
+from service.contract.observations import Observation
+
+MakeMover = Callable[..., Mover]
+
+
+@pytest.fixture
+def make_mover(observed: list[Observation]) -> MakeMover:
+    """Makes a mover: batches of 500, five attempts, failed events due again at once."""
+    policy = Policy(
+        batch_size=500,
+        max_attempts=5,
+        backoff_seconds=0.0,
+        handle=examine,
+        chance=lambda: 0.5,
+    )
+
+    def make(**changes: Any) -> Mover:
+        return Mover(replace(policy, **changes), observed.append)
+
+    return make
+
+
+@pytest.fixture
+def mover(make_mover: MakeMover) -> Mover:
+    """A mover with the usual policy."""
+    return make_mover()
