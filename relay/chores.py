@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 
 from relay.store.clicks import clicks_partitions
 from relay.store.deleted_links import (
+    deleted_link_claim,
     deleted_link_purge,
     deleted_link_purged,
     deleted_links_waiting,
@@ -57,6 +58,8 @@ async def purge_links(connection: AsyncConnection, observe: Observer, stop: asyn
         while not stop.is_set():
             async with connection.transaction():
                 await rollups_share(connection)
+                if not await deleted_link_claim(connection, link_id):
+                    break  # another relay has removed the rest
                 removed = await deleted_link_purge(connection, link_id, CHUNK)
                 if not removed:
                     await deleted_link_purged(connection, link_id)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NoReturn, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -93,9 +93,11 @@ async def _received(request: web.Request) -> bytes:
     except TimeoutError as error:
         raise TooSlow(f"A body may take {SECONDS:.0f} seconds.") from error
     except (web.RequestPayloadError, HttpProcessingError) as error:
-        # aiohttp would read on, meet the same error, and close without an answer.
+        # No more can be read from this connection; without an end aiohttp would try, and log a trace.
         request.content.feed_eof()
-        raise Malformed("The body's encoding is broken.") from error
+        raise Malformed(
+            "The body's encoding is broken.", headers={hdrs.CONNECTION: "close"}
+        ) from error
     except ConnectionError as error:
         raise Malformed("The body ended early.") from error
     return bytes(received)

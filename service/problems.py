@@ -61,17 +61,14 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 
 def answer(error: EveryclickError) -> web.Response:
     """Return the error as a problem document."""
-    return _document(
-        error.status,
-        error.code,
-        error.title,
-        error.detail,
-        [
-            {"pointer": problem.pointer, "detail": problem.detail, "code": problem.code}
-            for problem in error.problems
-        ],
-        error.headers,
-    )
+    errors = [
+        {"pointer": problem.pointer, "detail": problem.detail, "code": problem.code}
+        for problem in error.problems
+    ]
+    response = _document(error.status, error.code, error.title, error.detail, errors, error.headers)
+    if error.headers.get(hdrs.CONNECTION) == "close":
+        response.force_close()
+    return response
 
 
 def _translated(error: web.HTTPException) -> web.StreamResponse:

@@ -9,12 +9,16 @@ from aiohttp import hdrs, web
 from service.contract.events import Click, clean_header, new_message_id
 from service.contract.observations import Redirected, RedirectOutcome
 from service.contract.outbox import Resolved
-from service.errors import EveryclickError, Gone, NotFound
+from service.errors import Gone, NotFound
 from service.lifespan import OBSERVE, RECORDER
 from service.links import is_code, is_safe_location
 
-# A redirect that a browser or a proxy keeps is a click that nobody counts.
-_UNCACHED = "no-store"
+HEADERS = {
+    # A redirect that a browser or a proxy keeps is a click that nobody counts.
+    hdrs.CACHE_CONTROL: "no-store",
+    # Set here because aiohttp otherwise tells its own version and Python's.
+    hdrs.SERVER: "everyclick",
+}
 
 
 async def redirect(request: web.Request) -> web.Response:
@@ -32,13 +36,7 @@ async def redirect(request: web.Request) -> web.Response:
             outcome = "gone"
             raise Gone
         outcome = "found"
-        return web.Response(
-            status=302,
-            headers={hdrs.LOCATION: resolved.target, hdrs.CACHE_CONTROL: _UNCACHED},
-        )
-    except EveryclickError as error:
-        error.headers.setdefault(hdrs.CACHE_CONTROL, _UNCACHED)
-        raise
+        return web.Response(status=302, headers={hdrs.LOCATION: resolved.target, **HEADERS})
     finally:
         request.app[OBSERVE](Redirected(request.method, code, outcome, perf_counter() - started))
 

@@ -34,5 +34,9 @@ SELECT (SELECT count(*) FROM event) AS removed,
 
 -- name: clicks_partitions
 -- The monthly partitions from last month to some months ahead, made where missing.
-SELECT count(*) FILTER (WHERE clicks_partition_make(now() + make_interval(months => ahead)))
+-- Months are added on the UTC calendar: on a session's own, behind UTC, one could be left out.
+SELECT count(*) FILTER (WHERE clicks_partition_make(
+    (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead))
+        AT TIME ZONE 'UTC'
+))
 FROM generate_series(-1, %(months_ahead)s::int) AS ahead

@@ -1,3 +1,8 @@
+-- name: deleted_link_claim
+-- One relay at a time removes a link's clicks: of two that chose the same ones, the second would
+-- find nothing to remove and take the rest for removed as well. No row when the link is purged.
+SELECT link_id FROM deleted_links WHERE link_id = %(link_id)s FOR UPDATE
+
 -- name: deleted_link_purge
 -- Some clicks of a deleted link go, and the rollup with them: the two stay equal throughout.
 WITH click AS (
@@ -8,10 +13,15 @@ WITH click AS (
     RETURNING date_trunc('hour', occurred_at, 'UTC') AS hour
 ), hour AS (
     SELECT hour, count(*) AS clicks FROM click GROUP BY hour
-), rollup AS (
+), emptied AS (
+    DELETE FROM clicks_hourly USING hour
+    WHERE clicks_hourly.link_id = %(link_id)s AND clicks_hourly.hour = hour.hour
+      AND clicks_hourly.clicks = hour.clicks
+), lowered AS (
     UPDATE clicks_hourly SET clicks = clicks_hourly.clicks - hour.clicks
     FROM hour
     WHERE clicks_hourly.link_id = %(link_id)s AND clicks_hourly.hour = hour.hour
+      AND clicks_hourly.clicks <> hour.clicks
 )
 SELECT count(*) FROM click
 

@@ -1,10 +1,7 @@
 -- name: rollups_lock
--- Wait for every transaction that writes clicks and rollups; hold off new ones.
-SELECT pg_advisory_xact_lock(%(rollups)s)
-
--- name: rollups_lock_timeout
--- How long rollups_lock may wait.
-SET LOCAL lock_timeout = '1s'
+-- Wait for every transaction that writes clicks and rollups, a second at most; hold off new ones.
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '1s', true))
+SELECT pg_advisory_xact_lock(%(rollups)s) FROM patience
 
 -- name: rollups_rebuild
 -- Rollups become what the clicks say; rows that are right already are not touched.

@@ -16,6 +16,12 @@ async def deleted_links_waiting(connection: AsyncConnection) -> list[LinkId]:
     return [LinkId(link_id) for (link_id,) in await cursor.fetchall()]
 
 
+async def deleted_link_claim(connection: AsyncConnection, link_id: LinkId) -> bool:
+    """Keep other relays from purging the link until this transaction ends; false: it is purged."""
+    cursor = await connection.execute(_SQL["deleted_link_claim"], {"link_id": link_id})
+    return await cursor.fetchone() is not None
+
+
 async def deleted_link_purge(connection: AsyncConnection, link_id: LinkId, limit: int) -> int:
     """Remove up to `limit` clicks and take them off the rollup; returns how many there were."""
     cursor = await connection.execute(
@@ -26,5 +32,5 @@ async def deleted_link_purge(connection: AsyncConnection, link_id: LinkId, limit
 
 
 async def deleted_link_purged(connection: AsyncConnection, link_id: LinkId) -> None:
-    """Remove the rest: events, dead letters, an empty rollup, and the note of the deletion."""
+    """Remove the rest: events, dead letters, rollups, and the note of the deletion."""
     await connection.execute(_SQL["deleted_link_purged"], {"link_id": link_id})

@@ -40,7 +40,6 @@ async def rollups_lock(connection: AsyncConnection) -> None:
     Raises psycopg.errors.LockNotAvailable after a second: a batch that hangs must not make every
     other relay hang with it.
     """
-    await connection.execute(_SQL["rollups_lock_timeout"])
     await connection.execute(_SQL["rollups_lock"], {"rollups": ROLLUPS})
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from service import links
 from service.accounts import UserId, email
+from service.api.ownership import coded, owned
 from service.api.times import written, written_or_none
 from service.bodies import Body, Query, body, query
 from service.connections import connection
@@ -130,23 +131,6 @@ async def delete(request: web.Request) -> web.Response:
         if not await store.link_delete(held, link.id):
             raise NotFound("No link has this code.")
     return web.Response(status=204)
-
-
-def coded(request: web.Request) -> str:
-    """Return the code in the path. Raises NotFound for what no link can have."""
-    code = request.match_info["code"]
-    if not links.is_code(code):
-        raise NotFound("No link has this code.")
-    return code
-
-
-def owned(link: Link | None, user: User) -> Link:
-    """Return the link when it is the user's to see. Raises NotFound and Forbidden."""
-    if link is None:
-        raise NotFound("No link has this code.")
-    if user.role != "admin" and link.owner_id != user.id:
-        raise Forbidden("The link belongs to another account.")
-    return link
 
 
 async def _created(held: AsyncConnection, wanted: NewLink, owner: UserId) -> Link:

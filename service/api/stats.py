@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BeforeValidator, Field
 
 from service import periods
-from service.api.links import coded, owned
+from service.api.ownership import coded, owned
 from service.api.times import written
 from service.bodies import Query, query
 from service.connections import connection

@@ -126,7 +126,7 @@ def _where(conninfo: str) -> str:
 async def schema_check(connection: psycopg.AsyncConnection) -> None:
     """Raise SchemaError unless the database is at SCHEMA_HEAD."""
     try:
-        cursor = await connection.execute(_SQL["schema_revision"])
+        cursor = await connection.execute(_SQL["schema_check"])
     except psycopg.errors.UndefinedTable:
         raise SchemaError(None) from None
     row = await cursor.fetchone()
@@ -137,7 +137,7 @@ async def schema_check(connection: psycopg.AsyncConnection) -> None:
 
 async def durability_check(connection: psycopg.AsyncConnection) -> None:
     """Raise DurabilityError when an acknowledged commit might not survive a crash."""
-    cursor = await connection.execute(_SQL["durability_faults"])
+    cursor = await connection.execute(_SQL["durability_check"])
     faults = [str(fault) for (fault,) in await cursor.fetchall()]
     if faults:
         raise DurabilityError(faults)

@@ -43,7 +43,7 @@ def _closed(made: Processes) -> Iterator[Processes]:
         yield made
     finally:
         made.close()
-    assert [] == made.complaints()
+    assert made.complaints() == []
 
 
 @pytest.fixture

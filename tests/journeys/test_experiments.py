@@ -34,13 +34,13 @@ class Owner:
             token=self.token,
             payload={"url": target},
         )
-        assert 201 == made.status, made.body
+        assert made.status == 201, made.body
         return str(made.json()["code"])
 
     def total(self, code: str) -> int:
         """What the statistics say."""
         answer = fetch(f"{self.service.url}/stats/{code}", token=self.token)
-        assert 200 == answer.status, answer.body
+        assert answer.status == 200, answer.body
         return int(answer.json()["total"])
 
     def click(self, code: str, number: int) -> float:
@@ -56,10 +56,11 @@ def owner(processes: Processes) -> Owner:
     """Signed up, then logged in, over HTTP."""
     service = processes.service()
     account = {"email": "owner@example.com", "password": PASSWORD}
-    for path, expected in (("signup", 201), ("login", 200)):
-        answer = fetch(f"{service.url}/api/v1/{path}", method="POST", payload=account)
-        assert expected == answer.status, answer.body
-    return Owner(service, answer.json()["token"])
+    signed_up = fetch(f"{service.url}/api/v1/signup", method="POST", payload=account)
+    assert signed_up.status == 201, signed_up.body
+    logged_in = fetch(f"{service.url}/api/v1/login", method="POST", payload=account)
+    assert logged_in.status == 200, logged_in.body
+    return Owner(service, logged_in.json()["token"])
 
 
 def test_clicks_reach_the_statistics(
@@ -72,16 +73,16 @@ def test_clicks_reach_the_statistics(
     until(lambda: owner.total(code) == 50, "a total of 50", 10)
     measured("last click to total", time.monotonic() - last)
 
-    assert 0 == relay.stop().code
+    assert relay.stop().code == 0
     owner.click(code, 20)
-    assert 20 == count(sql, "outbox")
-    assert 50 == owner.total(code)
+    assert count(sql, "outbox") == 20
+    assert owner.total(code) == 50
 
     started = time.monotonic()
     processes.relay()
     until(lambda: owner.total(code) == 70, "a total of 70", 30)
     measured("relay started to total", time.monotonic() - started)
-    assert {"outbox": 0, "clicks": 70, "dead_letters": 0} == counts(sql)
+    assert counts(sql) == {"outbox": 0, "clicks": 70, "dead_letters": 0}
 
 
 def test_failing_handlings_lose_no_click(
@@ -89,12 +90,12 @@ def test_failing_handlings_lose_no_click(
 ) -> None:
     """With half of all handlings failing, 100 clicks are 100 rows, and the retries show on them."""
     relay = processes.relay(RELAY_FAULT_RATE="0.5", RELAY_BACKOFF_SECONDS="0.05")
-    assert [0.5] == [entry["rate"] for entry in relay.logged("fault_drill")]
+    assert [entry["rate"] for entry in relay.logged("fault_drill")] == [0.5]
     code = owner.link("https://example.com/half")
     last = owner.click(code, 100)
     until(lambda: owner.total(code) == 100, "a total of 100", 30)
     measured("last click to total, half of the handlings failing", time.monotonic() - last)
-    assert {"outbox": 0, "clicks": 100, "dead_letters": 0} == drained(sql)
+    assert drained(sql) == {"outbox": 0, "clicks": 100, "dead_letters": 0}
     retried = value(sql, "SELECT count(*) FROM clicks WHERE attempts > 1")
     assert 0 < retried < 100
     failed = value(sql, "SELECT sum(attempts - 1) FROM clicks")

@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from service.contract.embedded.processes import Processes as Postgres
 from tests.journeys.conftest import Measured
-from tests.support.http import Load, fetch, statuses
+from tests.support.http import Load, click, fetch, statuses
 from tests.support.processes import Process, Processes, free_ports
 from tests.support.traffic import add_events, count, counts, drained, make_link, value
 from tests.support.waiting import until
@@ -42,14 +43,20 @@ def test_killed_relay_loses_nothing(
     processes.relay()
     until(lambda: count(sql, "outbox") < left, "the next batch")
     measured("kill to next batch of a newly started relay", time.monotonic() - killed)
-    assert {"outbox": 0, "clicks": EVENTS, "dead_letters": 0} == drained(sql)
-    assert EVENTS == value(sql, "SELECT sum(clicks) FROM clicks_hourly")
+    assert drained(sql) == {"outbox": 0, "clicks": EVENTS, "dead_letters": 0}
+    assert value(sql, "SELECT sum(clicks) FROM clicks_hourly") == EVENTS
     processes.cli("relay", "verify")
 
 
 def postmaster(data_dir: Path) -> int:
     """The pid of the embedded server."""
     return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def conninfo(data_dir: Path) -> str:
+    """Where the embedded server is, for psycopg."""
+    socket = (data_dir / "socket").read_text().strip()
+    return f"host={socket}/socket user=everyclick dbname=everyclick"
 
 
 def test_killed_postgres_comes_back(embedded_processes: Processes, measured: Measured) -> None:
@@ -72,23 +79,60 @@ def test_killed_postgres_comes_back(embedded_processes: Processes, measured: Mea
         until(lambda: load.found >= before + 50, "clicks after the kill")
         measured("kill of Postgres to 50 clicks more", time.monotonic() - killed)
     assert set(statuses(load.answers)) <= {302, 503}
-    assert [] == load.cut
+    assert load.cut == []
     for answer in load.answers:
         if answer.status == 503:
             assert int(answer.headers["retry-after"]) > 0
     slowest = max(answer.seconds for answer in load.answers)
     measured("slowest answer over a kill of Postgres", slowest)
     assert slowest < 6.0
-    assert (None, None) == (service.code, relay.code)
+    assert (service.code, relay.code) == (None, None)
 
-    assert 302 == fetch(url).status
+    assert fetch(url).status == 302
     acknowledged = load.found + 1
     refused = len(load.answers) - load.found
-    conninfo = f"host={(data_dir / 'socket').read_text().strip()}/socket user=everyclick"
-    with psycopg.connect(conninfo, autocommit=True) as sql:
-        assert 0 == drained(sql)["dead_letters"]
+    with psycopg.connect(conninfo(data_dir), autocommit=True) as sql:
+        assert drained(sql)["dead_letters"] == 0
         measured("kill of Postgres to a drained outbox", time.monotonic() - killed)
         # What was refused may have been committed all the same, once.
         assert acknowledged <= counts(sql)["clicks"] <= acknowledged + refused
     processes.cli("relay", "verify")
-    assert (0, 0) == (relay.stop().code, service.stop().code)
+    assert (relay.stop().code, service.stop().code) == (0, 0)
+
+
+def test_frozen_postgres_is_waited_for_briefly(
+    embedded_processes: Processes, measured: Measured
+) -> None:
+    """A server that hangs without being dead: 503 in time, and 302 again once it goes on."""
+    processes = embedded_processes
+    service = processes.service(PORT=str(free_ports(1)[0]))
+    relay = processes.relay()
+    data_dir = Path(processes.env["DATA_DIR"])
+    processes.cli("service", "link", "add", "https://example.com/", "--code", "alive")
+    url = f"{service.url}/alive"
+    assert [answer.status for answer in click(url, 10)] == [302] * 10
+    server = Postgres(data_dir / "postgres")
+    frozen = server.pids()
+    try:
+        server.signal(signal.SIGSTOP)
+        answers = click(url, 12, at_once=12)
+        assert fetch(f"{service.url}/healthz").status == 200
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    assert statuses(answers) == {503: 12}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+    slowest = max(answer.seconds for answer in answers)
+    measured("slowest answer while Postgres hangs", slowest)
+    assert slowest < 6.0
+    thawed = time.monotonic()
+    until(lambda: fetch(url).status == 302, "clicks again")
+    measured("Postgres goes on to the next 302", time.monotonic() - thawed)
+    with psycopg.connect(conninfo(data_dir), autocommit=True) as sql:
+        stood = drained(sql)
+        # What was refused may have been committed all the same, once.
+        assert 11 <= stood["clicks"] <= 11 + len(answers)
+        assert stood["dead_letters"] == 0
+    processes.cli("relay", "verify")
+    assert (relay.code, service.code) == (None, None)
+    assert (relay.stop().code, service.stop().code) == (0, 0)

@@ -28,7 +28,7 @@ def test_poison_is_buried_and_replayed(processes: Processes, sql: psycopg.Connec
     )
     until(lambda: counts(sql)["dead_letters"] == EVENTS, "all events buried")
     until(lambda: len(relay.logged("event_buried")) == EVENTS, "all burials told")
-    assert {"outbox": 0, "clicks": 0, "dead_letters": EVENTS} == counts(sql)
+    assert counts(sql) == {"outbox": 0, "clicks": 0, "dead_letters": EVENTS}
 
     handlings, delays = defaultdict(list), defaultdict(list)
     for entry in relay.logged("event_failed"):
@@ -37,9 +37,9 @@ def test_poison_is_buried_and_replayed(processes: Processes, sql: psycopg.Connec
     for entry in relay.logged("event_buried"):
         handlings[entry["message_id"]].append(entry["attempts"])
     ids = [row[0] for row in original]
-    assert dict.fromkeys(ids, [1, 2, 3, 4, 5]) == dict(handlings)
+    assert {each: [1, 2, 3, 4, 5] for each in ids} == dict(handlings)
     assert all(early < late for each in delays.values() for early, late in pairwise(each))
-    assert 0 == relay.stop().code
+    assert relay.stop().code == 0
 
     buried = sql.execute(
         "SELECT message_id::text, link_id, occurred_at, event, attempts, error_class,"
@@ -56,9 +56,9 @@ def test_poison_is_buried_and_replayed(processes: Processes, sql: psycopg.Connec
     processes.relay(RELAY_FAULT_RATE="0")
     done = processes.cli("relay", "dead-letters", "replay", "--all")
     assert f"{EVENTS} events are back in the outbox.\n" == done.stderr
-    assert {"outbox": 0, "clicks": EVENTS, "dead_letters": 0} == drained(sql)
+    assert drained(sql) == {"outbox": 0, "clicks": EVENTS, "dead_letters": 0}
     again = processes.cli("relay", "dead-letters", "replay", "--all")
-    assert "0 events are back in the outbox.\n" == again.stderr
+    assert again.stderr == "0 events are back in the outbox.\n"
     moved = sql.execute(
         "SELECT message_id::text, link_id, occurred_at FROM clicks ORDER BY 1"
     ).fetchall()

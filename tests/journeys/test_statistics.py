@@ -35,22 +35,22 @@ def test_statistics_are_the_owners(
         token=tokens["owner"],
         payload={"url": "https://example.com/", "code": "stats-journey"},
     )
-    assert 201 == made.status
+    assert made.status == 201
     link_id = value(sql, "SELECT id FROM links WHERE code = 'stats-journey'")
     noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
     times = [noon - timedelta(days=back) for back in range(1, DAYS + 1)]
     add_events_at(sql, link_id, times + times)
     processes.relay()
-    assert 2 * DAYS == drained(sql)["clicks"]
+    assert drained(sql)["clicks"] == 2 * DAYS
 
     url = f"{service.url}/stats/stats-journey"
     for name, expected in (("owner", 200), ("admin", 200), ("other", 403)):
         assert expected == fetch(url, token=tokens[name]).status, name
-    assert 401 == fetch(url).status
-    assert 401 == fetch(url, token="no.such.token").status
-    assert 404 == fetch(f"{service.url}/stats/unknown", token=tokens["admin"]).status
+    assert fetch(url).status == 401
+    assert fetch(url, token="no.such.token").status == 401
+    assert fetch(f"{service.url}/stats/unknown", token=tokens["admin"]).status == 404
 
     stats = fetch(url, token=tokens["owner"]).json()
-    assert 2 * DAYS == stats["total"]
+    assert stats["total"] == 2 * DAYS
     wanted = [{"day": f"{time:%Y-%m-%d}", "clicks": 2} for time in times[:30]]
     assert wanted == stats["by_day"]

@@ -41,7 +41,7 @@ def test_password_is_kept_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
+    "text, code",
     [
         ("1234567", "too_short"),
         ("x" * 1025, "too_long"),

@@ -7,7 +7,7 @@ from aiohttp.test_utils import TestClient
 
 from service import connections
 from service.contract.observations import DatabaseUnavailable, Observation, RequestFailed
-from tests.service.api.conftest import Person, person
+from tests.service.api.conftest import person
 
 Client = TestClient[web.Request, web.Application]
 
@@ -19,10 +19,9 @@ async def test_blocked_database_is_503_in_time(
     observed: list[Observation],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A request whose statement waits for a lock is answered 503 at its deadline, and the pool
-    has a usable connection afterwards."""
+    """A request that waits for a lock is answered 503 at its deadline; the pool works on."""
     monkeypatch.setattr(connections, "SECONDS", 0.3)
-    ada: Person = await person(db, app, "ada@example.com")
+    ada = await person(db, app, "ada@example.com")
     started = time.perf_counter()
     async with db.transaction():
         await db.execute("LOCK TABLE links")

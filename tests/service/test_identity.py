@@ -18,11 +18,13 @@ ME = "/api/v1/me"
 
 @pytest.fixture
 async def token(db: psycopg.AsyncConnection, app: web.Application) -> str:
+    """A token of Ada's."""
     ada = await person(db, app, "ada@example.com")
     return ada.headers["Authorization"].removeprefix("Bearer ")
 
 
 def cookie(token: str) -> dict[str, str]:
+    """Return the header a browser that keeps the token sends."""
     return {"Cookie": f"everyclick_session={token}"}
 
 
@@ -39,7 +41,17 @@ async def test_bearer_and_cookie_are_the_same_person(client: Client, token: str)
 
 @pytest.mark.parametrize(
     "value",
-    ["", "Bearer", "Bearer ", "Basic YTpi", "Token {}", "{}", "Bearer {} x", "Bearer {},", "Bearer ü"],
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic YTpi",
+        "Token {}",
+        "{}",
+        "Bearer {} x",
+        "Bearer {},",
+        "Bearer ü",
+    ],
 )
 async def test_bad_header_is_401_whatever_the_cookie(
     client: Client, token: str, value: str
@@ -124,7 +136,7 @@ async def test_role_is_the_database_s(
 
 
 @pytest.mark.parametrize(
-    ("sent", "status"),
+    "sent, status",
     [
         ({}, 204),
         ({"Sec-Fetch-Site": "same-origin"}, 204),

@@ -20,7 +20,20 @@ def test_code_is_accepted(code: str) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["", "x" * 65, ".", "..", "a/b", "a b", "a\n", "\u202eabc", "a\u200bb", "🎉", "\u212a", "a\x00b"],
+    [
+        "",
+        "x" * 65,
+        ".",
+        "..",
+        "a/b",
+        "a b",
+        "a\n",
+        "\u202eabc",
+        "a\u200bb",
+        "🎉",
+        "\u212a",
+        "a\x00b",
+    ],
 )
 def test_code_is_refused(code: str) -> None:
     """Whatever else is no code, look-alikes of other scripts included."""
@@ -59,7 +72,7 @@ def test_new_code_skips_reserved_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "safe"),
+    "text, safe",
     [
         ("https://example.com/%61", True),
         ("", False),
@@ -91,7 +104,7 @@ def test_title_is_trimmed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
+    "text, code",
     [
         ("x" * 201, "too_long"),
         ("a\x00b", "bad_character"),
@@ -107,7 +120,7 @@ def test_title_is_refused(text: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "text, expected",
     [
         ("2030-01-31T12:00:00Z", datetime(2030, 1, 31, 12, tzinfo=UTC)),
         ("2030-01-31t12:00z", datetime(2030, 1, 31, 12, tzinfo=UTC)),
@@ -121,7 +134,7 @@ def test_expiry_is_read_into_utc(text: str, expected: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
+    "text, code",
     [
         ("2030-01-31T12:00:00", "no_time_zone"),
         ("2026-W01-1", "bad_time"),
@@ -130,7 +143,7 @@ def test_expiry_is_read_into_utc(text: str, expected: datetime) -> None:
         ("", "bad_time"),
         ("2030-02-30T00:00:00Z", "bad_time"),
         ("2030-01-01T24:61:00Z", "bad_time"),
-        ("٢030-01-31T12:00:00Z", "bad_time"),
+        ("\u0662030-01-31T12:00:00Z", "bad_time"),
         ("9999-12-31T23:59:59-05:00", "bad_time"),
         ("0001-01-01T00:00:00+14:00", "bad_time"),
         ("0001-01-01T00:00:00Z", "in_the_past"),

@@ -11,6 +11,7 @@ from service.passwords import Passwords
 
 @pytest.fixture
 def hashing() -> Iterator[Passwords]:
+    """Threads that hash."""
     held = Passwords()
     yield held
     held.close()

@@ -15,8 +15,22 @@ def test_zone_is_known_by_its_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Europe", "Europe/Atlantis", "../etc/passwd", "/etc/passwd", "+02:00", "UTC+2", "a\x00"]
-    + ["x" * 300, "leapseconds", "tzdata.zi", "\ud800", "Europe/Berlin\n", "'; DROP TABLE links"],
+    [
+        "",
+        "Europe",
+        "Europe/Atlantis",
+        "../etc/passwd",
+        "/etc/passwd",
+        "+02:00",
+        "UTC+2",
+        "a\x00",
+        "x" * 300,
+        "leapseconds",
+        "tzdata.zi",
+        "�",
+        "Europe/Berlin\n",
+        "'; DROP TABLE links",
+    ],
 )
 def test_zone_is_refused(name: str) -> None:
     """Whatever else is none: no path, no offset, no folder, no file that is not a zone."""
@@ -25,7 +39,9 @@ def test_zone_is_refused(name: str) -> None:
     assert "unknown_time_zone" == refused.value.code
 
 
-@pytest.mark.parametrize("text", ["2026-02-30", "2026-1-1", "20260101", "2026-W01-1", "", "٢026-01-01"])
+@pytest.mark.parametrize(
+    "text", ["2026-02-30", "2026-1-1", "20260101", "2026-W01-1", "", "\u0662026-01-01"]
+)
 def test_day_is_refused(text: str) -> None:
     """A day is written YYYY-MM-DD and stands in the calendar."""
     with pytest.raises(Refused) as refused:
@@ -48,7 +64,7 @@ def test_period_of_a_range_has_all_its_days() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "first", "last"),
+    "days, first, last",
     [
         (None, date(2026, 1, 1), None),
         (None, None, date(2026, 1, 1)),

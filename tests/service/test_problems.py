@@ -5,7 +5,7 @@ import psycopg
 import psycopg_pool
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from service.contract.observations import (
     DatabaseUnavailable,
@@ -46,6 +46,7 @@ async def _redirect(request: web.Request) -> web.Response:
 
 @pytest.fixture
 async def failing(observed: list[Observation]) -> AsyncIterator[Client]:
+    """A client of an app that fails in every way."""
     app = web.Application(middlewares=[problems])
     app[OBSERVE] = observed.append
     app.router.add_get("/raise/{name}", _raise)
@@ -55,7 +56,7 @@ async def failing(observed: list[Observation]) -> AsyncIterator[Client]:
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "code"),
+    "name, status, code",
     [
         ("taken", 409, "code_taken"),
         ("unauthenticated", 401, "unauthenticated"),
@@ -98,14 +99,14 @@ async def test_unmatched_paths_and_methods(failing: Client) -> None:
     assert "GET,HEAD" == refused.headers["Allow"]
 
 
-async def test_bug_is_reported_and_not_shown(
-    failing: Client, observed: list[Observation]
-) -> None:
+async def test_bug_is_reported_and_not_shown(failing: Client, observed: list[Observation]) -> None:
     """An unexpected error is reported with its trace; the client learns nothing of it."""
     response = await failing.get("/raise/bug")
     assert "secret words" not in await response.text()
     failed = [seen for seen in observed if isinstance(seen, RequestFailed)]
-    assert [("GET", "/raise/{name}", RAISED["bug"])] == [(f.method, f.route, f.error) for f in failed]
+    assert [("GET", "/raise/{name}", RAISED["bug"])] == [
+        (f.method, f.route, f.error) for f in failed
+    ]
 
 
 async def test_unavailable_database_is_reported(
@@ -139,8 +140,6 @@ async def test_cancellation_passes(observed: list[Observation]) -> None:
 
     async def cancelled(_: web.Request) -> web.StreamResponse:
         raise asyncio.CancelledError
-
-    from aiohttp.test_utils import make_mocked_request
 
     request = make_mocked_request("GET", "/", app=app)
     with pytest.raises(asyncio.CancelledError):

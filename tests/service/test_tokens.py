@@ -35,7 +35,10 @@ def forged(changes: Mapping[str, object], key: bytes = KEY, **header: object) ->
 
 def raw(header: object, payload: object = GOOD, signature: str = "") -> str:
     """Put a token together without signing it."""
-    parts = [base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in (header, payload)]
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=")
+        for p in (header, payload)
+    ]
     return ".".join([*parts, signature])
 
 
@@ -47,14 +50,15 @@ def test_token_is_read_back() -> None:
 
 
 def test_clocks_may_differ_a_little() -> None:
-    """Half a minute either way is forgiven, more is not."""
-    tokens = Tokens(KEY)
-    late = tokens.issue(UserId(7), SESSION, NOW, NOW - timedelta(seconds=20))
-    early = tokens.issue(UserId(7), SESSION, NOW + timedelta(seconds=20), NOW + timedelta(hours=1))
+    """Half a minute either way is forgiven."""
+    tokens, now = Tokens(KEY), datetime.now(UTC)
+    late = tokens.issue(UserId(7), SESSION, now, now - timedelta(seconds=20))
+    early = tokens.issue(UserId(7), SESSION, now + timedelta(seconds=20), now + timedelta(hours=1))
     assert 7 == tokens.read(late).user_id == tokens.read(early).user_id
 
 
 GOOD_TOKEN = forged({})
+BAD_TIMES: list[object] = ["soon", 10**30, 10**18, [], {}, True, 1e308]
 
 
 @pytest.mark.parametrize(
@@ -97,12 +101,12 @@ GOOD_TOKEN = forged({})
         forged({"sub": 7}),
         forged({"sub": "0"}),
         forged({"sub": "-7"}),
-        forged({"sub": "٧"}),
+        forged({"sub": "\u0667"}),
         forged({"sub": str(2**63)}),
         forged({"sub": "9" * 2500}),
         forged({"jti": "x"}),
         forged({"jti": 7}),
-        *[forged({"exp": exp}) for exp in ("soon", 10**30, 10**18, [], {}, True, 1e308)],
+        *[forged({"exp": exp}) for exp in BAD_TIMES],
         forged({}).replace("e", "f", 1),
     ],
 )
@@ -112,7 +116,9 @@ def test_any_other_token_is_unauthenticated(token: str) -> None:
         Tokens(KEY).read(token)
 
 
-@pytest.mark.parametrize("payload", ["{", "[" * 2000, '{"exp": 1e999}', '{"exp": ' + "9" * 1900 + "}"])
+@pytest.mark.parametrize(
+    "payload", ["{", "[" * 2000, '{"exp": 1e999}', '{"exp": ' + "9" * 1900 + "}"]
+)
 def test_signed_nonsense_is_unauthenticated(payload: str) -> None:
     """Even signed with our key, a payload that is no claims set is refused."""
     token = jwt.PyJWS().encode(payload.encode(), KEY, "HS256", headers=TYPE)

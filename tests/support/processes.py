@@ -18,7 +18,10 @@ from urllib.parse import quote, urlencode
 
 from psycopg.conninfo import conninfo_to_dict
 
+from relay.settings import RelaySettings
+from service.contract.embedded.processes import Processes as Postgres
 from service.contract.postgres import Database
+from service.settings import ServiceSettings
 from tests.support.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -32,12 +35,9 @@ ENDED_WITHIN = 30.0
 """Seconds a process may take to end: SHUTDOWN_TIMEOUT (10 s), and a busy machine's share."""
 
 # What the machine or a developer's shell says must not decide what a test does.
-_OURS = (
-    "ACCEPT_DATA_LOSS BASE_URL DATABASE_URL DATA_DIR EVERYCLICK_LIFELINE EVERYCLICK_WORKER HOST "
-    "LOG_FORMAT LOG_LEVEL METRICS_HOST METRICS_PORT PORT PROMETHEUS_MULTIPROC_DIR RELAY_BACKOFF_SECONDS "
-    "RELAY_BATCH_SIZE RELAY_FAULT_RATE RELAY_MAX_ATTEMPTS RELAY_METRICS_PORT SECRET_KEY "
-    "SHUTDOWN_TIMEOUT WEB_CONCURRENCY"
-).split()
+_OURS = frozenset(
+    name.upper() for settings in (ServiceSettings, RelaySettings) for name in settings.model_fields
+) | {"EVERYCLICK_LIFELINE", "EVERYCLICK_WORKER", "PROMETHEUS_MULTIPROC_DIR"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,7 @@ class Processes:
 
     def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
         self._directory = directory
+        self._data_dir = directory / "data"
         self._started: list[Process] = []
         inherited = {
             name: value
@@ -152,35 +153,39 @@ class Processes:
             "PYTHONPATH": str(REPOSITORY),
             "PYTHONUNBUFFERED": "1",
             "LOG_FORMAT": "json",
-            "DATA_DIR": str(directory / "data"),
+            "DATA_DIR": str(self._data_dir),
             "METRICS_PORT": "0",
             "RELAY_METRICS_PORT": "0",
             **env,
         }
 
-    def start(self, *argv: str, cwd: Path = REPOSITORY, **env: str) -> Process:
+    def start(
+        self, *argv: str, cwd: Path = REPOSITORY, env: Mapping[str, str] | None = None
+    ) -> Process:
         """Start `python -m ARGV…` and return at once."""
-        return self.start_program([sys.executable, "-m", *argv], cwd=cwd, **env)
+        return self.start_program([sys.executable, "-m", *argv], cwd=cwd, env=env)
 
-    def start_program(self, argv: list[str], *, cwd: Path = REPOSITORY, **env: str) -> Process:
+    def start_program(
+        self, argv: list[str], *, cwd: Path = REPOSITORY, env: Mapping[str, str] | None = None
+    ) -> Process:
         """Start any program and return at once."""
         number = len(self._started)
         name = " ".join(argv).removeprefix(f"{sys.executable} -m ")
         log = self._directory / f"process-{number}"
-        process = Process(name[:60], argv, {**self.env, **env}, cwd, log)
+        process = Process(name[:60], argv, {**self.env, **(env or {})}, cwd, log)
         self._started.append(process)
         return process
 
     def service(self, **env: str) -> Process:
         """Start a service; return once it is ready."""
-        process = self.start("service", **{"PORT": "0", **env})
+        process = self.start("service", env={"PORT": "0", **env})
         process.ready(lambda: process.logged("database_ready"), "database_ready")
         process.ready(lambda: process.logged("listening"), "listening")
         return process
 
     def relay(self, **env: str) -> Process:
         """Start a relay; return once it has the database."""
-        process = self.start("relay", **env)
+        process = self.start("relay", env=env)
         process.ready(lambda: process.logged("database_ready"), "database_ready")
         return process
 
@@ -188,17 +193,21 @@ class Processes:
         """Start what `make run` starts, on free ports; return once it has said that it is up."""
         names = ("PORT", "METRICS_PORT", "RELAY_METRICS_PORT")
         ports = {name: str(port) for name, port in zip(names, free_ports(3), strict=True)}
-        process = self.start("ops.run", **{**ports, **env})
+        process = self.start("ops.run", env={**ports, **env})
         process.ready(lambda: "Ctrl-C stops all of it." in process.stderr, "its welcome")
         return process
 
     def cli(
-        self, *argv: str, stdin: str = "", expected: int | None = 0, **env: str
+        self,
+        *argv: str,
+        stdin: str = "",
+        expected: int = 0,
+        env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run `python -m ARGV…` to its end; its exit code must be the expected one."""
         done = subprocess.run(
             [sys.executable, "-m", *argv],
-            env={**self.env, **env},
+            env={**self.env, **(env or {})},
             cwd=REPOSITORY,
             input=stdin,
             capture_output=True,
@@ -206,8 +215,7 @@ class Processes:
             timeout=60,
             check=False,
         )
-        if expected is not None:
-            assert expected == done.returncode, f"{argv}: {done.stdout}{done.stderr}"
+        assert done.returncode == expected, f"{argv}: {done.stdout}{done.stderr}"
         return done
 
     def close(self) -> None:
@@ -222,6 +230,8 @@ class Processes:
                 process.kill()
             for pid in left:
                 _end(pid)
+        # A server that outlived all of them, as it does when they are killed.
+        Postgres(self._data_dir / "postgres").signal(signal.SIGQUIT)
         for process in self._started:
             said = process.stderr.splitlines()
             print(f"=== {process.name} (pid {process.pid}, exit code {process.code})")

@@ -14,7 +14,9 @@ from tests.support.waiting import until
 TABLES = ("outbox", "clicks", "dead_letters")
 
 
-def make_link(connection: psycopg.Connection, code: str, target: str = "https://example.com/") -> int:
+def make_link(
+    connection: psycopg.Connection, code: str, target: str = "https://example.com/"
+) -> int:
     """Make a link that nobody owns; return its id."""
     row = connection.execute(
         "INSERT INTO links (code, target) VALUES (%s, %s) RETURNING id", (code, target)

@@ -1,4 +1,4 @@
--- name: durability_faults
+-- name: durability_check
 -- A sentence for each reason why an acknowledged commit might not survive a crash.
 SELECT format('%s is %s, it must be on.', name, setting) AS fault
 FROM pg_settings
@@ -14,6 +14,6 @@ FROM pg_class
 WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace = current_schema()::regnamespace
   AND relname ~ '^(users|links|outbox|clicks.*|dead_letters|deleted_links)$'
 
--- name: schema_revision
+-- name: schema_check
 -- The revision the database is at; the table is missing when it was never migrated.
 SELECT version_num FROM alembic_version

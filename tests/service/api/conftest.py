@@ -38,14 +38,17 @@ async def person(
 
 @pytest.fixture
 async def ada(db: psycopg.AsyncConnection, app: Application) -> Person:
+    """A user."""
     return await person(db, app, "ada@example.com")
 
 
 @pytest.fixture
 async def bob(db: psycopg.AsyncConnection, app: Application) -> Person:
+    """Another user."""
     return await person(db, app, "bob@example.com")
 
 
 @pytest.fixture
 async def admin(db: psycopg.AsyncConnection, app: Application) -> Person:
+    """An admin."""
     return await person(db, app, "root@example.com", "admin")

@@ -1,0 +1,130 @@
+"""The outbox at volume: what is promised to be an index scan is one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from relay.store.outbox import outbox_backlog, outbox_claim, outbox_work
+from relay.store.pgqueuer import pgqueuer_enqueue
+from service.contract import statements
+from service.contract.postgres import Database
+from tests.support.clones import Template
+
+ROWS = 100_000
+
+
+@pytest.fixture(scope="module")
+def laden(template: Template) -> Iterator[Database]:
+    """A database with 100 000 events in the outbox, of which 1 000 are due."""
+    with template.clone() as database:
+        with database.connect() as connection:
+            connection.execute(
+                "INSERT INTO outbox (message_id, link_id, available_at)"
+                " SELECT gen_random_uuid(), n, now() + make_interval(secs => n - 1000)"
+                " FROM generate_series(1, 100000) AS n"
+            )
+            connection.execute("ANALYZE outbox")
+        yield database
+
+
+@pytest.fixture
+async def db(laden: Database) -> AsyncIterator[psycopg.AsyncConnection]:
+    """A connection to it; whatever a test does is rolled back."""
+    async with await laden.aconnect() as connection, connection.transaction(force_rollback=True):
+        yield connection
+
+
+async def plan(db: psycopg.AsyncConnection, name: str, generic: bool) -> list[dict[str, Any]]:
+    """The nodes of the plan of one of the relay's statements, custom or generic."""
+    await db.execute(
+        f"SET LOCAL plan_cache_mode = force_{'generic' if generic else 'custom'}_plan".encode()
+    )
+    text = statements.load("relay")[name].replace("%(limit)s", "$1").replace("%(rollups)s", "$2")
+    arguments = "(integer, bigint)" if "$1" in text else ""
+    await db.execute(f"PREPARE statement {arguments} AS {text}".encode())
+    values = "(500, 7204316012)" if arguments else ""
+    cursor = await db.execute(f"EXPLAIN (FORMAT JSON) EXECUTE statement {values}".encode())
+    row = await cursor.fetchone()
+    await db.execute("DEALLOCATE statement")
+    assert row is not None
+    told = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return list(nodes(told[0]["Plan"]))
+
+
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A node of a plan and all below it."""
+    yield node
+    for child in node.get("Plans", []):
+        yield from nodes(child)
+
+
+def scans(found: list[dict[str, Any]]) -> set[tuple[str, str | None]]:
+    """How the outbox is read, and by which index."""
+    return {
+        (node["Node Type"], node.get("Index Name"))
+        for node in found
+        if node.get("Relation Name") == "outbox"
+    }
+
+
+@pytest.mark.parametrize("generic", [False, True])
+async def test_claim_walks_the_index(db: psycopg.AsyncConnection, generic: bool) -> None:
+    """The claim reads due events in the index's order and sorts nothing."""
+    found = await plan(db, "outbox_claim", generic)
+    assert {("Index Scan", "outbox_available_at")} == scans(found)
+    assert not [node for node in found if "Sort" in node["Node Type"]]
+
+
+@pytest.mark.parametrize("due", [0, 1000, ROWS])
+async def test_probe_touches_the_index(db: psycopg.AsyncConnection, due: int) -> None:
+    """The watcher's probe is an index probe, whether nothing, a little or everything is due."""
+    if due != 1000:
+        await db.execute(
+            "UPDATE outbox SET available_at = now() + make_interval(hours => %s)",
+            [1 if due == 0 else -1],
+        )
+        await db.execute("ANALYZE outbox")
+    found = scans(await plan(db, "outbox_work", generic=False))
+    if due < ROWS:
+        assert {"outbox_available_at"} == {index for _, index in found}
+    else:
+        # With everything due, the first row of the table will do as well.
+        assert found <= {
+            ("Index Only Scan", "outbox_available_at"),
+            ("Index Scan", "outbox_available_at"),
+            ("Seq Scan", None),
+        }
+    assert (due > 0) == (await outbox_work(db)).events_due
+
+
+async def test_claim_is_bounded_and_in_order(db: psycopg.AsyncConnection) -> None:
+    """A claim takes as many as it may, the longest due first."""
+    claimed = await outbox_claim(db, 10)
+    assert list(range(1, 11)) == [event.link_id for event in claimed]
+
+
+async def test_backlog_counts_all(db: psycopg.AsyncConnection) -> None:
+    """What is due and what is deferred add up; the oldest has waited longest, the next comes soon."""
+    backlog = await outbox_backlog(db)
+    assert ROWS == backlog.due + backlog.deferred
+    assert backlog.due >= 1000
+    assert backlog.oldest is not None
+    assert backlog.oldest >= 999
+    assert backlog.next_due is not None
+    assert 0 < backlog.next_due <= 1
+
+
+async def test_work_knows_of_queued_jobs(db: psycopg.AsyncConnection) -> None:
+    """A job is queued once however often it is asked for, and work tells that it is."""
+    assert not (await outbox_work(db)).move_queued
+    assert [True, False, False] == [await pgqueuer_enqueue(db, "move_clicks") for _ in range(3)]
+    work = await outbox_work(db)
+    assert (True, False) == (work.move_queued, work.purge_queued)
+    # A job that a dead relay had picked keeps no new one out.
+    await db.execute("UPDATE pgqueuer SET status = 'picked'")
+    assert await pgqueuer_enqueue(db, "move_clicks")

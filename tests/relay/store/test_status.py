@@ -1,0 +1,62 @@
+"""What an operator wants to know first."""
+
+from __future__ import annotations
+
+from psycopg import AsyncConnection
+
+from relay.mover import Mover
+from relay.session import LISTENER
+from relay.store.clicks import clicks_partitions
+from relay.store.status import relay_status
+from service.contract.postgres import Database
+from tests.relay.conftest import MakeMover
+from tests.support.ledger import make_event, make_events, make_link
+
+
+async def test_an_empty_pipeline(db: AsyncConnection) -> None:
+    """Where there is nothing to tell, numbers are 0 and the rest is None."""
+    status = await relay_status(db)
+    assert (0, 0, 0, 0) == (
+        status.outbox_due,
+        status.outbox_deferred,
+        status.outbox_retried,
+        status.outbox_most_attempts,
+    )
+    assert (None, None) == (status.oldest_due_seconds, status.next_due_seconds)
+    assert (0, None, None, 0) == (
+        status.dead_letters,
+        status.last_dead_at,
+        status.last_click_at,
+        status.links_to_purge,
+    )
+
+
+async def test_a_busy_pipeline(
+    db: AsyncConnection, database: Database, mover: Mover, make_mover: MakeMover
+) -> None:
+    """Due, deferred, dead, counted, to be purged, relays at work: each is told."""
+    link = await make_link(db)
+    await make_event(db, link)
+    await mover.move(db)
+    await make_events(db, link, 1)
+    await make_mover(handle=lambda _: 1 / 0, max_attempts=1).move(db)
+    await make_events(db, link, 2)
+    await make_mover(handle=lambda _: 1 / 0, backoff_seconds=900.0).move(db)
+    await make_events(db, link, 3)
+    await db.execute("INSERT INTO deleted_links (link_id) VALUES (999)")
+    made = await clicks_partitions(db, 0)
+    async with await database.aconnect(LISTENER):
+        status = await relay_status(db)
+    assert (3, 2, 2, 1) == (
+        status.outbox_due,
+        status.outbox_deferred,
+        status.outbox_retried,
+        status.outbox_most_attempts,
+    )
+    assert (1, 1, 1, 2) == (status.dead_letters, status.links_to_purge, status.relays, made)
+    assert status.last_click_at is not None
+    assert "2026-11-24T10:30:00+00:00" == status.last_click_at.isoformat()
+    assert status.next_due_seconds is not None
+    assert 0 < status.next_due_seconds <= 1080
+    assert status.last_partition is not None
+    assert status.last_partition.startswith("clicks_2")

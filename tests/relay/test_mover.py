@@ -1,0 +1,533 @@
+"""One batch, one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from relay.events import PendingEvent
+from relay.mover import Mover
+from relay.store.dead_letters import Choice, dead_letters_replay
+from relay.store.outbox import outbox_claim
+from service.contract.events import MessageId, new_message_id
+from service.contract.observations import BatchMoved, EventBuried, EventFailed, Observation
+from service.contract.postgres import Database
+from tests.relay.conftest import MakeMover
+from tests.support.ledger import (
+    count,
+    first,
+    make_event,
+    make_events,
+    make_link,
+    message_ids,
+    refuse,
+    rollups,
+    rollups_equal_clicks,
+    terminate,
+)
+
+
+def batches(observed: list[Observation]) -> list[BatchMoved]:
+    """The canonical lines of the batches so far."""
+    return [each for each in observed if isinstance(each, BatchMoved)]
+
+
+async def test_every_event_becomes_a_click(
+    db: AsyncConnection, mover: Mover, observed: list[Observation]
+) -> None:
+    """n events become n clicks, the outbox is empty, the rollup is n, one line tells it."""
+    sent = await make_events(db, await make_link(db), 100)
+    assert not await mover.move(db)
+    assert set(sent) == await message_ids(db, "clicks")
+    assert 0 == await count(db, "outbox")
+    assert await rollups_equal_clicks(db)
+    (line,) = batches(observed)
+    assert (100, 100, 0, 0, 0, 0) == (
+        line.claimed,
+        line.moved,
+        line.duplicates,
+        line.orphans,
+        line.retried,
+        line.buried,
+    )
+
+
+async def test_a_click_keeps_what_the_event_held(db: AsyncConnection, mover: Mover) -> None:
+    """Link, time, referrer and user agent arrive as they were recorded."""
+    link = await make_link(db)
+    await make_event(db, link, user_agent="Ünïcode/1.0", referrer="https://example.org/?a='b'")
+    await mover.move(db)
+    cursor = await db.execute(
+        "SELECT link_id, occurred_at = '2026-11-24 10:30:00+00', user_agent, referrer, attempts"
+        " FROM clicks"
+    )
+    assert [(link, True, "Ünïcode/1.0", "https://example.org/?a='b'", 1)] == await cursor.fetchall()
+
+
+async def test_nothing_due(db: AsyncConnection, mover: Mover, observed: list[Observation]) -> None:
+    """An empty outbox is a short batch and not worth a line."""
+    assert not await mover.move(db)
+    assert [] == observed
+
+
+async def test_a_full_batch_asks_for_another(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """A batch as large as allowed says that there may be more, a smaller one that there is not."""
+    mover = make_mover(batch_size=4)
+    await make_events(db, await make_link(db), 7)
+    assert await mover.move(db)
+    assert 4 == await count(db, "clicks")
+    assert not await mover.move(db)
+    assert 7 == await count(db, "clicks")
+
+
+async def test_oldest_due_first(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """A batch takes the events that have been due for longest, and none that is not due yet."""
+    sent = await make_events(db, await make_link(db), 4)
+    for message_id, minutes in zip(sent, (-1, -3, -2, 5), strict=True):
+        await db.execute(
+            "UPDATE outbox SET available_at = now() + %s WHERE message_id = %s",
+            [timedelta(minutes=minutes), message_id],
+        )
+    mover = make_mover(batch_size=2)
+    await mover.move(db)
+    assert {sent[1], sent[2]} == await message_ids(db, "clicks")
+    await mover.move(db)
+    assert {sent[3]} == await message_ids(db, "outbox")
+
+
+async def test_duplicates_are_dropped(
+    db: AsyncConnection, mover: Mover, observed: list[Observation]
+) -> None:
+    """An event that stands in clicks already leaves the outbox and adds nothing to the rollup."""
+    link = await make_link(db)
+    again = await make_event(db, link)
+    await mover.move(db)
+    await make_event(db, link, message_id=again)
+    await make_event(db, link)
+    await mover.move(db)
+    assert 2 == await count(db, "clicks")
+    assert 0 == await count(db, "outbox")
+    assert {(link, "2026-11-24 10:00"): 2} == await rollups(db)
+    line = batches(observed)[-1]
+    assert (2, 1, 1) == (line.claimed, line.moved, line.duplicates)
+
+
+async def test_links_and_hours_are_added_up(db: AsyncConnection, mover: Mover) -> None:
+    """One batch of several links and hours, some of them twice, gives each hour its own number."""
+    one, two = await make_link(db, "one"), await make_link(db, "two")
+    for link, at in (
+        (one, "2026-11-24 10:00:00+00"),
+        (two, "2026-11-24 10:59:59.999999+00"),
+        (one, "2026-11-24 10:59:59.999999+00"),
+        (one, "2026-11-24 11:00:00+00"),
+        (two, "2026-11-24 09:59:59.999999+00"),
+        (one, "2026-11-24 10:15:00+00"),
+    ):
+        await make_event(db, link, at=at)
+    await mover.move(db)
+    expected = {
+        (one, "2026-11-24 10:00"): 3,
+        (one, "2026-11-24 11:00"): 1,
+        (two, "2026-11-24 09:00"): 1,
+        (two, "2026-11-24 10:00"): 1,
+    }
+    assert expected == await rollups(db)
+    await make_event(db, one, at="2026-11-24 11:30:00+00")
+    await mover.move(db)
+    assert {**expected, (one, "2026-11-24 11:00"): 2} == await rollups(db)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns"])
+async def test_hours_are_of_utc(db: AsyncConnection, mover: Mover, zone: str) -> None:
+    """A session in a zone off the full hour still counts UTC hours."""
+    await db.execute("SELECT set_config('TimeZone', %s, false)", [zone])
+    link = await make_link(db)
+    await make_event(db, link, at="2026-11-24 10:05:00+00")
+    await make_event(db, link, at="2026-11-24 10:55:00+00")
+    await mover.move(db)
+    assert {(link, "2026-11-24 10:00"): 2} == await rollups(db)
+
+
+async def test_events_of_a_deleted_link_vanish(
+    db: AsyncConnection, mover: Mover, observed: list[Observation]
+) -> None:
+    """They leave no click, no rollup, no dead letter and no failure; their neighbours land."""
+    gone, kept = await make_link(db, "gone"), await make_link(db, "kept")
+    await make_events(db, gone, 3)
+    await make_events(db, kept, 2)
+    await db.execute("DELETE FROM links WHERE id = %s", [gone])
+    await mover.move(db)
+    assert (2, 0, 0) == (
+        await count(db, "clicks"),
+        await count(db, "outbox"),
+        await count(db, "dead_letters"),
+    )
+    assert await rollups_equal_clicks(db)
+    (line,) = observed
+    assert isinstance(line, BatchMoved)
+    assert (5, 2, 3, 0) == (line.claimed, line.moved, line.orphans, line.retried)
+
+
+async def test_a_failing_event_of_a_deleted_link_vanishes(
+    db: AsyncConnection, make_mover: MakeMover
+) -> None:
+    """Past the cap too, an event whose link is gone becomes no dead letter."""
+    mover = make_mover(max_attempts=1, handle=lambda _: 1 / 0)
+    gone = await make_link(db)
+    await make_event(db, gone)
+    await db.execute("DELETE FROM links")
+    await mover.move(db)
+    assert (0, 0) == (await count(db, "outbox"), await count(db, "dead_letters"))
+
+
+async def test_one_events_failure_is_its_own(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation]
+) -> None:
+    """One event whose handling raises waits for its next try; all others land in the same pass."""
+    sent = await make_events(db, await make_link(db), 20)
+
+    def handle(event: PendingEvent) -> None:
+        if event.message_id == sent[7]:
+            raise RuntimeError("not this one")
+
+    await make_mover(handle=handle, backoff_seconds=60.0).move(db)
+    assert set(sent) - {sent[7]} == await message_ids(db, "clicks")
+    cursor = await db.execute(
+        "SELECT message_id, attempts, last_error, first_failed_at <= clock_timestamp(),"
+        " available_at - first_failed_at BETWEEN interval '59.9 s' AND interval '60.1 s'"
+        " FROM outbox"
+    )
+    assert [(sent[7], 1, "RuntimeError: not this one", True, True)] == await cursor.fetchall()
+    assert [EventFailed(str(sent[7]), 1, "RuntimeError: not this one", 60.0)] == [
+        each for each in observed if isinstance(each, EventFailed)
+    ]
+    assert await rollups_equal_clicks(db)
+
+
+@pytest.mark.parametrize("poisoned", [{0}, {31}, {5, 6, 20}, set(range(32))], ids=str)
+async def test_what_postgres_refuses_is_isolated(
+    db: AsyncConnection, mover: Mover, poisoned: set[int]
+) -> None:
+    """Events that Postgres itself refuses are found wherever they stand; all others land."""
+    link = await make_link(db)
+    sent = [
+        await make_event(db, link, user_agent="poison" if n in poisoned else None)
+        for n in range(32)
+    ]
+    await refuse(db, "poison")
+    await mover.move(db)
+    assert {sent[n] for n in poisoned} == await message_ids(db, "outbox")
+    assert set(sent) - {sent[n] for n in poisoned} == await message_ids(db, "clicks")
+    assert await rollups_equal_clicks(db)
+    cursor = await db.execute("SELECT DISTINCT attempts, last_error FROM outbox")
+    assert [(1, "DataException: refused poison")] == [
+        (attempts, error.splitlines()[0]) for attempts, error in await cursor.fetchall()
+    ]
+
+
+async def test_a_constraint_isolates_too(db: AsyncConnection, mover: Mover) -> None:
+    """A CHECK constraint that somebody added to clicks costs only the events that break it."""
+    await db.execute("ALTER TABLE clicks ADD CONSTRAINT polite CHECK (referrer <> 'rude')")
+    link = await make_link(db)
+    rude = await make_event(db, link, referrer="rude")
+    await make_event(db, link, referrer="kind")
+    await mover.move(db)
+    assert {rude} == await message_ids(db, "outbox")
+    assert 1 == await count(db, "clicks")
+
+
+async def test_handled_as_often_as_allowed(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation]
+) -> None:
+    """An event is handled exactly five times, its attempts visible in between, then it is dead."""
+    handled: list[int] = []
+
+    def handle(event: PendingEvent) -> None:
+        handled.append(event.attempts)
+        raise RuntimeError(f"failure {len(handled)}")
+
+    mover = make_mover(handle=handle)
+    (sent,) = await make_events(db, await make_link(db), 1)
+    seen = []
+    for _ in range(8):
+        await mover.move(db)
+        cursor = await db.execute("SELECT attempts FROM outbox")
+        seen += await cursor.fetchall()
+    assert [0, 1, 2, 3, 4] == handled
+    assert [(1,), (2,), (3,), (4,)] == seen
+    assert {sent} == await message_ids(db, "dead_letters")
+    assert (0, 0) == (await count(db, "outbox"), await count(db, "clicks"))
+    assert [EventBuried(str(sent), 5, "RuntimeError: failure 5")] == [
+        each for each in observed if isinstance(each, EventBuried)
+    ]
+    assert [0] * 4 + [1] == [line.buried for line in batches(observed)]
+
+
+async def test_a_dead_letter_is_whole(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """A dead letter has the event as it came, the last error, the attempts and both times."""
+    errors = iter(["the first", "the last, with \x00 and \udcff"])
+
+    def handle(_: PendingEvent) -> None:
+        raise LookupError(next(errors))
+
+    mover = make_mover(handle=handle, max_attempts=2)
+    link = await make_link(db)
+    sent = await make_event(db, link, user_agent="Agent", referrer="https://example.org/")
+    await mover.move(db)
+    cursor = await db.execute("SELECT first_failed_at FROM outbox")
+    first_failed = await cursor.fetchone()
+    await mover.move(db)
+    cursor = await db.execute(
+        "SELECT link_id, occurred_at = '2026-11-24 10:30:00+00', event, attempts, error_class,"
+        " error_message, first_failed_at < dead_at FROM dead_letters"
+    )
+    event = {
+        "message_id": str(sent),
+        "link_id": link,
+        "occurred_at": "2026-11-24T10:30:00+00:00",
+        "referrer": "https://example.org/",
+        "user_agent": "Agent",
+    }
+    expected = (link, True, event, 2, "LookupError", "the last, with \\0 and ?", True)
+    assert [expected] == await cursor.fetchall()
+    cursor = await db.execute("SELECT first_failed_at FROM dead_letters")
+    assert first_failed == await cursor.fetchone()
+
+
+async def test_an_only_attempt_has_both_times(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """With one attempt allowed the first failure is the last, and not after the death."""
+    await make_events(db, await make_link(db), 1)
+    await make_mover(max_attempts=1, handle=lambda _: 1 / 0).move(db)
+    cursor = await db.execute(
+        "SELECT attempts, error_class, first_failed_at <= dead_at FROM dead_letters"
+    )
+    assert [(1, "ZeroDivisionError", True)] == await cursor.fetchall()
+
+
+async def test_delays_grow(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """Each failure is followed by a longer wait, with the backoff's base, double and jitter."""
+    mover = make_mover(handle=lambda _: 1 / 0, backoff_seconds=100.0, chance=lambda: 0.0)
+    await make_events(db, await make_link(db), 1)
+    waits = []
+    for _ in range(4):
+        await db.execute("UPDATE outbox SET available_at = now()")
+        await mover.move(db)
+        cursor = await db.execute(
+            "SELECT round(extract(epoch FROM available_at - clock_timestamp()) / 10) FROM outbox"
+        )
+        waits.append(await first(cursor) * 10)
+    assert [80, 160, 320, 640] == waits
+
+
+@pytest.mark.parametrize("sqlstate", ["40P01", "40001", "57014", "55P03", "53100", "25006"])
+async def test_a_transient_error_costs_nothing(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation], sqlstate: str
+) -> None:
+    """Whatever fails for a moment is raised and leaves every event of the batch as it was."""
+
+    def handle(event: PendingEvent) -> None:
+        if event.message_id == failing:
+            raise RuntimeError("would cost an attempt")
+
+    link = await make_link(db)
+    await make_events(db, link, 10)
+    failing = await make_event(db, link)
+    await make_event(db, link, user_agent="moment")
+    await refuse(db, "moment", sqlstate)
+    before = await (await db.execute("SELECT * FROM outbox ORDER BY id")).fetchall()
+    mover = make_mover(handle=handle)
+    with pytest.raises(psycopg.Error) as raised:
+        await mover.move(db)
+    assert sqlstate == raised.value.sqlstate
+    assert before == await (await db.execute("SELECT * FROM outbox ORDER BY id")).fetchall()
+    assert (0, 0) == (await count(db, "clicks"), await count(db, "clicks_hourly"))
+    assert [] == observed
+    await db.execute("DROP TRIGGER refuse ON clicks")
+    await mover.move(db)
+    assert {failing} == await message_ids(db, "outbox")
+
+
+async def test_a_killed_backend_costs_nothing(
+    db: AsyncConnection, database: Database, make_mover: MakeMover
+) -> None:
+    """A connection lost in the middle of a batch frees its events at once, attempts untouched."""
+    sent = await make_events(db, await make_link(db), 10)
+    async with await database.aconnect() as doomed:
+
+        def handle(event: PendingEvent) -> None:
+            if event.message_id == sent[5]:
+                terminate(database.conninfo, doomed.info.backend_pid)
+
+        with pytest.raises(psycopg.OperationalError):
+            await make_mover(handle=handle).move(doomed)
+    cursor = await db.execute("SELECT DISTINCT attempts, last_error FROM outbox")
+    assert [(0, None)] == await cursor.fetchall()
+    assert not await make_mover().move(db)
+    assert set(sent) == await message_ids(db, "clicks")
+
+
+async def test_a_claim_holds_nothing_up(
+    db: AsyncConnection, database: Database, mover: Mover
+) -> None:
+    """Another mover passes over claimed events; when the claimer is killed it gets them at once."""
+    link = await make_link(db)
+    claimed = await make_events(db, link, 5)
+    async with await database.aconnect() as other:
+        try:
+            async with other.transaction():
+                assert 5 == len(await outbox_claim(other, 100))
+                free = await make_events(db, link, 3)
+                await mover.move(db)
+                assert set(free) == await message_ids(db, "clicks")
+                terminate(database.conninfo, other.info.backend_pid)
+        except psycopg.OperationalError:
+            pass
+    await mover.move(db)
+    assert {*claimed, *free} == await message_ids(db, "clicks")
+    assert await rollups_equal_clicks(db)
+
+
+async def test_several_movers_never_meet(
+    db: AsyncConnection, database: Database, make_mover: MakeMover, observed: list[Observation]
+) -> None:
+    """Three movers at once handle each event once, on links they share, without a deadlock."""
+    handled: Counter[MessageId] = Counter()
+    links = [await make_link(db, f"link{n}") for n in range(20)]
+    sent = set()
+    for order in (links, links[::-1]) * 6:
+        for link in order:
+            sent.update(await make_events(db, link, 1))
+    mover = make_mover(batch_size=20, handle=lambda event: handled.update([event.message_id]))
+
+    async def work() -> None:
+        async with await database.aconnect() as connection:
+            while await mover.move(connection):
+                pass
+
+    await asyncio.gather(work(), work(), work())
+    assert sent == await message_ids(db, "clicks")
+    assert {1} == set(handled.values())
+    assert (len(sent), 0) == (
+        sum(line.moved for line in batches(observed)),
+        sum(line.duplicates for line in batches(observed)),
+    )
+    assert await rollups_equal_clicks(db)
+
+
+async def test_opposite_orders_do_not_deadlock(
+    db: AsyncConnection, database: Database, make_mover: MakeMover
+) -> None:
+    """Two batches with the same links in opposite order take the rollups' rows in one order."""
+    links = [await make_link(db, f"link{n}") for n in range(10)]
+    for link in [*links, *links[::-1]]:
+        await make_event(db, link)
+    # Each row takes its time: the batches meet in the middle if their orders differ.
+    await db.execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END'"
+    )
+    await db.execute(
+        "CREATE TRIGGER slow BEFORE INSERT ON clicks_hourly FOR EACH ROW EXECUTE FUNCTION slow()"
+    )
+    mover = make_mover(batch_size=10)
+    async with await database.aconnect() as other:
+        await asyncio.gather(mover.move(db), mover.move(other))
+    assert 20 == await count(db, "clicks")
+    assert {2} == set((await rollups(db)).values())
+
+
+@pytest.mark.parametrize("at", ["infinity", "-infinity", "99999-01-01 00:00:00+00", "1969-12-31"])
+async def test_an_impossible_time_is_the_events_fault(
+    db: AsyncConnection, make_mover: MakeMover, at: str
+) -> None:
+    """An event of no time we can show becomes a dead letter; its neighbours land at once."""
+    mover = make_mover(max_attempts=2)
+    link = await make_link(db)
+    bad = await make_event(db, link, at=at)
+    good = await make_events(db, link, 3)
+    await mover.move(db)
+    assert set(good) == await message_ids(db, "clicks")
+    await mover.move(db)
+    assert {bad} == await message_ids(db, "dead_letters")
+    cursor = await db.execute("SELECT error_class, occurred_at::text FROM dead_letters")
+    ((error_class, occurred),) = await cursor.fetchall()
+    assert "EventInvalid" == error_class
+    assert occurred.startswith(at[:9])
+
+
+async def test_a_counted_event_is_not_buried(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """An event that was counted and comes again, failing, becomes no dead letter."""
+    link = await make_link(db)
+    sent = await make_event(db, link)
+    await make_mover().move(db)
+    await make_event(db, link, message_id=sent)
+    await make_mover(max_attempts=1, handle=lambda _: 1 / 0).move(db)
+    assert (0, 0) == (await count(db, "outbox"), await count(db, "dead_letters"))
+    assert 1 == await count(db, "clicks")
+
+
+async def test_a_counted_event_is_dead_no_more(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """A dead letter whose event comes again, by a retried COMMIT, and is counted goes away."""
+    link = await make_link(db)
+    sent = await make_event(db, link)
+    await make_mover(max_attempts=1, handle=lambda _: 1 / 0).move(db)
+    assert {sent} == await message_ids(db, "dead_letters")
+    await make_event(db, link, message_id=sent)
+    await make_mover().move(db)
+    assert (0, 1) == (await count(db, "dead_letters"), await count(db, "clicks"))
+    assert 0 == await dead_letters_replay(db, Choice())
+
+
+async def test_an_event_refused_again_and_again_dies(
+    db: AsyncConnection, mover: Mover
+) -> None:
+    """What Postgres refuses is handled as often as what Python refuses, and the letter says why."""
+    link = await make_link(db)
+    sent = await make_event(db, link, user_agent="poison")
+    await refuse(db, "poison", "23514")
+    for _ in range(5):
+        assert 0 == await count(db, "dead_letters")
+        await mover.move(db)
+    assert {sent} == await message_ids(db, "dead_letters")
+    cursor = await db.execute("SELECT attempts, error_class FROM dead_letters")
+    assert [(5, "CheckViolation")] == await cursor.fetchall()
+
+
+async def test_same_event_in_the_outbox_during_its_move(
+    db: AsyncConnection, database: Database, mover: Mover
+) -> None:
+    """A retried COMMIT that inserts the event while it is being moved waits, and counts nothing."""
+    link = await make_link(db)
+    sent = await make_event(db, link)
+    async with await database.aconnect() as other:
+        async with other.transaction():
+            await other.execute("DELETE FROM outbox")
+            retry = asyncio.create_task(make_event(db, link, message_id=sent))
+            await other.execute(
+                "INSERT INTO clicks (message_id, link_id, occurred_at) VALUES (%s, %s, now())",
+                [sent, link],
+            )
+            await other.execute(
+                "INSERT INTO clicks_hourly VALUES (%s, date_trunc('hour', now(), 'UTC'), 1)",
+                [link],
+            )
+        await retry
+    await mover.move(db)
+    assert (1, 0) == (await count(db, "clicks"), await count(db, "outbox"))
+    assert await rollups_equal_clicks(db)
+
+
+async def test_message_ids_of_any_version_land(db: AsyncConnection, mover: Mover) -> None:
+    """An event whose id is no UUIDv7, put in by hand, is counted like any other."""
+    from uuid import uuid4
+
+    link = await make_link(db)
+    odd = await make_event(db, link, message_id=MessageId(uuid4()))
+    even = await make_event(db, link, message_id=new_message_id())
+    await mover.move(db)
+    assert {odd, even} == await message_ids(db, "clicks")

@@ -1,0 +1,93 @@
+"""The relay as a process."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from psycopg import AsyncConnection
+
+from relay import runner
+from relay.events import PendingEvent
+from relay.settings import RelaySettings
+from service.contract.events import LinkId, new_message_id
+from service.contract.observations import FaultDrill, Observation
+from service.contract.postgres import Database
+from tests.support.clones import Template
+from tests.support.ledger import count, make_events, make_link
+from tests.support.processes import Processes, url_of
+from tests.support.waiting import until as wait_until
+
+
+@pytest.fixture
+def processes(tmp_path: Path, database: Database) -> Iterator[Processes]:
+    """Starts processes on the test's database."""
+    made = Processes(tmp_path, {"DATABASE_URL": url_of(database)})
+    yield made
+    made.close()
+    assert [] == made.complaints()
+
+
+@pytest.mark.process
+async def test_a_life(db: AsyncConnection, database: Database, processes: Processes) -> None:
+    """`python -m relay` moves events, serves metrics and health, and ends with 0 on SIGTERM."""
+    await make_events(db, await make_link(db), 7)
+    relay = processes.relay()
+
+    def moved() -> bool:
+        with database.connect() as connection:
+            return connection.execute("SELECT count(*) FROM clicks").fetchone() == (7,)
+
+    wait_until(moved, "seven clicks")
+    counted = 'everyclick_relay_events_total{outcome="moved"} 7.0'
+    # Counted just after the commit that the line above saw.
+    wait_until(lambda: counted in urlopen(relay.metrics).read().decode(), counted)
+    health = relay.metrics.replace("/metrics", "/healthz")
+    assert b'{"status": "ok"}' == urlopen(health).read()
+    assert 0 == relay.stop().code
+    assert [True] == [line["clean"] for line in relay.logged("stopped")]
+    assert 7 == sum(line["moved"] for line in relay.logged("batch_moved"))
+    assert "" == relay.stdout
+    assert 0 == await count(db, "outbox")
+
+
+@pytest.mark.process
+def test_a_taken_port_is_a_setting(tmp_path: Path, database: Database) -> None:
+    """A metrics port that cannot be had ends the relay with 78 and the names of the settings."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        env = {"DATABASE_URL": url_of(database), "RELAY_METRICS_PORT": port}
+        done = Processes(tmp_path, env).cli("relay", expected=78)
+    assert "METRICS_HOST and RELAY_METRICS_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.process
+def test_an_empty_database_is_refused(tmp_path: Path, template: Template) -> None:
+    """On a database that was never migrated the relay ends with 78 and says what to run."""
+    with template.empty() as empty:
+        done = Processes(tmp_path, {"DATABASE_URL": url_of(empty)}).cli("relay", expected=78)
+    assert "python -m service migrate" in done.stderr
+
+
+def test_a_drill_is_loud(observed: list[Observation]) -> None:
+    """With RELAY_FAULT_RATE set the relay says so at its start; without it, it says nothing."""
+    runner.mover(RelaySettings(relay_fault_rate=0.5), observed.append)
+    assert [FaultDrill(0.5)] == observed
+    runner.mover(RelaySettings(), observed.append)
+    assert 1 == len(observed)
+
+
+def test_the_settings_make_the_policy(observed: list[Observation]) -> None:
+    """Batch size, attempts and backoff are the settings'; without a drill no sound event fails."""
+    settings = RelaySettings(
+        relay_batch_size=7, relay_max_attempts=3, relay_backoff_seconds=0.25
+    )
+    policy = runner.mover(settings, observed.append)._policy
+    assert (7, 3, 0.25) == (policy.batch_size, policy.max_attempts, policy.backoff_seconds)
+    for _ in range(100):
+        policy.handle(PendingEvent(new_message_id(), LinkId(1), 1.8e9, 0))
+    assert 0 <= policy.chance() < 1

@@ -1,0 +1,283 @@
+"""A relay at work on a real database: nobody calls it, it sees for itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from relay import runner
+from relay.events import PendingEvent
+from relay.mover import Mover
+from relay.session import APPLICATION, LISTENER, Session
+from relay.settings import RelaySettings
+from service.contract.observations import (
+    BacklogMeasured,
+    BatchMoved,
+    DatabaseUnavailable,
+    LinkPurged,
+    Observation,
+)
+from service.contract.postgres import Database
+from service.store.links import link_delete
+from tests.relay.conftest import MakeMover
+from tests.support.ledger import (
+    count,
+    first,
+    make_events,
+    make_link,
+    message_ids,
+    rollups_equal_clicks,
+    terminate,
+    until,
+)
+
+Start = Callable[[Mover], Session]
+
+
+@pytest.fixture
+def start(database: Database, observed: list[Observation]) -> Start:
+    """Makes a session of a mover."""
+    return lambda mover: Session(database, mover, observed.append, shutdown_timeout=5.0)
+
+
+@asynccontextmanager
+async def running(session: Session) -> AsyncIterator[asyncio.Task[bool]]:
+    """Run the session while inside; it must end cleanly when told to stop."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(session.run(stop))
+    try:
+        yield task
+        stop.set()
+        assert await asyncio.wait_for(task, 20)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def arrived(db: AsyncConnection, clicks: int) -> None:
+    """Wait until so many clicks have been counted."""
+
+    async def all_there() -> bool:
+        return clicks == await count(db, "clicks")
+
+    await until(all_there)
+
+
+async def test_events_are_moved_unasked(
+    db: AsyncConnection, mover: Mover, start: Start, observed: list[Observation]
+) -> None:
+    """Events from before the start and during the run become clicks; the backlog is measured."""
+    link = await make_link(db)
+    await make_events(db, link, 10)
+    async with running(start(mover)):
+        await arrived(db, 10)
+        for _ in range(3):
+            await make_events(db, link, 5)
+        await arrived(db, 25)
+    assert 0 == await count(db, "outbox")
+    assert await rollups_equal_clicks(db)
+    assert any(isinstance(each, BacklogMeasured) for each in observed)
+
+
+async def test_partitions_are_made_at_the_start(
+    db: AsyncConnection, mover: Mover, start: Start
+) -> None:
+    """The first thing a session does is to make the months ahead: no click goes to the default."""
+    await make_events(db, await make_link(db), 3)
+    async with running(start(mover)):
+        await arrived(db, 3)
+    assert 0 == await count(db, "clicks_default")
+
+
+async def test_many_clicks_one_job(
+    db: AsyncConnection, make_mover: MakeMover, start: Start, observed: list[Observation]
+) -> None:
+    """However many clicks arrive, at most one job is queued, and few are ever made."""
+    await db.execute("CREATE TABLE most (queued int)")
+    await db.execute(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN INSERT INTO most SELECT count(*) FROM pgqueuer"
+        " WHERE status = ''queued'' AND entrypoint = ''move_clicks''; RETURN NULL; END'"
+    )
+    await db.execute(
+        "CREATE TRIGGER note AFTER INSERT ON pgqueuer FOR EACH STATEMENT EXECUTE FUNCTION note()"
+    )
+    link = await make_link(db)
+    async with running(start(make_mover(batch_size=10))):
+        for _ in range(40):
+            await make_events(db, link, 10)
+        await arrived(db, 400)
+    cursor = await db.execute("SELECT max(queued), count(*) FROM most")
+    ((most, jobs),) = await cursor.fetchall()
+    assert 1 == most
+    assert jobs < 100
+    assert 400 == sum(each.moved for each in observed if isinstance(each, BatchMoved))
+
+
+async def test_stop_ends_after_the_batch_in_hand(
+    db: AsyncConnection, database: Database, make_mover: MakeMover, start: Start
+) -> None:
+    """Told to stop amid a long run, it finishes its batch and leaves the rest for the next."""
+    stop = asyncio.Event()
+
+    def handle(_: PendingEvent) -> None:
+        stop.set()
+
+    await make_events(db, await make_link(db), 500)
+    assert await asyncio.wait_for(start(make_mover(batch_size=1, handle=handle)).run(stop), 20)
+    moved = await count(db, "clicks")
+    assert 1 <= moved < 500
+    assert 500 == moved + await count(db, "outbox")
+    assert await rollups_equal_clicks(db)
+    cursor = await db.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name IN (%s, %s)",
+        [APPLICATION, LISTENER],
+    )
+    assert 0 == await first(cursor)
+
+
+async def test_a_stop_that_takes_too_long(
+    db: AsyncConnection, database: Database, make_mover: MakeMover
+) -> None:
+    """A batch that does not end within the shutdown's time is cut off: not clean, nothing lost."""
+    stop = asyncio.Event()
+    await make_events(db, await make_link(db), 3)
+    await db.execute(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END'"
+    )
+    await db.execute(
+        "CREATE TRIGGER hang BEFORE INSERT ON clicks FOR EACH ROW EXECUTE FUNCTION hang()"
+    )
+    session = Session(
+        database, make_mover(handle=lambda _: stop.set()), lambda _: None, shutdown_timeout=0.2
+    )
+    assert not await asyncio.wait_for(session.run(stop), 20)
+    await db.execute("DROP TRIGGER hang ON clicks")
+    cursor = await db.execute("SELECT DISTINCT attempts FROM outbox")
+    assert [(0,)] == await cursor.fetchall()
+    await make_mover().move(db)
+    assert 3 == await count(db, "clicks")
+
+
+async def test_a_lost_database_ends_the_session(
+    db: AsyncConnection, database: Database, mover: Mover, start: Start
+) -> None:
+    """With all of its connections killed a session raises; it does not linger half alive."""
+    task = asyncio.create_task(start(mover).run(asyncio.Event()))
+    await make_events(db, await make_link(db), 1)
+    await arrived(db, 1)
+    terminate(database.conninfo)
+    with pytest.raises(psycopg.OperationalError):
+        await asyncio.wait_for(task, 20)
+
+
+@pytest.mark.parametrize("application", [APPLICATION, LISTENER, "%"])
+async def test_the_relay_survives_killed_connections(
+    database: Database,
+    mover: Mover,
+    start: Start,
+    observed: list[Observation],
+    application: str,
+) -> None:
+    """Whichever connections are killed, the pool's, the listener's, all: it moves again, by itself."""
+    stop = asyncio.Event()
+    relay = asyncio.create_task(
+        runner._sessions(start(mover), RelaySettings(), database, observed.append, stop)
+    )
+    async with await database.aconnect("everyclick-test") as db:
+        link = await make_link(db)
+        for expected in (5, 10, 15):
+            await make_events(db, link, 5)
+            await arrived(db, expected)
+            cursor = await db.execute(
+                "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND application_name LIKE %s",
+                [application],
+            )
+            assert await first(cursor) > 0
+        await make_events(db, link, 5)
+        await arrived(db, 20)
+        assert await rollups_equal_clicks(db)
+    assert not relay.done()
+    stop.set()
+    assert await asyncio.wait_for(relay, 20)
+    if application != APPLICATION:
+        assert any(isinstance(each, DatabaseUnavailable) for each in observed)
+
+
+async def test_a_transient_failure_is_tried_again(
+    db: AsyncConnection, mover: Mover, start: Start, observed: list[Observation]
+) -> None:
+    """A batch that the database turned away for a moment is moved later, at no attempt's cost."""
+    await db.execute("CREATE SEQUENCE tries")
+    await db.execute(
+        "CREATE FUNCTION moment() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN IF nextval(''tries'') < 4 THEN RAISE deadlock_detected; END IF; RETURN NEW; END'"
+    )
+    await db.execute(
+        "CREATE TRIGGER moment BEFORE INSERT ON clicks FOR EACH ROW EXECUTE FUNCTION moment()"
+    )
+    sent = await make_events(db, await make_link(db), 2)
+    async with running(start(mover)):
+        await arrived(db, 2)
+    assert set(sent) == await message_ids(db, "clicks")
+    cursor = await db.execute("SELECT DISTINCT attempts FROM clicks")
+    assert [(1,)] == await cursor.fetchall()
+    assert {"move_clicks"} == {
+        each.doing for each in observed if isinstance(each, DatabaseUnavailable)
+    }
+
+
+async def test_a_deleted_link_is_purged_unasked(
+    db: AsyncConnection, mover: Mover, start: Start, observed: list[Observation]
+) -> None:
+    """After a link is deleted its clicks go without anyone asking for it."""
+    link = await make_link(db)
+    await make_events(db, link, 5)
+    async with running(start(mover)):
+        await arrived(db, 5)
+        await link_delete(db, link)
+
+        async def purged() -> bool:
+            return 0 == await count(db, "deleted_links")
+
+        await until(purged)
+    assert (0, 0) == (await count(db, "clicks"), await count(db, "clicks_hourly"))
+    assert LinkPurged(link, 5) in observed
+
+
+async def test_two_relays_share_the_work(
+    db: AsyncConnection, make_mover: MakeMover, start: Start, observed: list[Observation]
+) -> None:
+    """Two sessions on one database count each event once."""
+    link = await make_link(db)
+    mover = make_mover(batch_size=20)
+    async with running(start(mover)), running(start(mover)):
+        for _ in range(20):
+            await make_events(db, link, 20)
+        await arrived(db, 400)
+    moved = [each for each in observed if isinstance(each, BatchMoved)]
+    assert (400, 0) == (sum(m.moved for m in moved), sum(m.duplicates for m in moved))
+    assert await rollups_equal_clicks(db)
+
+
+async def test_a_dead_relays_job_holds_nothing_up(
+    db: AsyncConnection, mover: Mover, start: Start
+) -> None:
+    """A job that a killed relay had picked, and would keep for 30 s, keeps no event waiting."""
+    await db.execute(
+        "INSERT INTO pgqueuer (priority, entrypoint, status, queue_manager_id)"
+        " VALUES (0, 'move_clicks', 'picked', gen_random_uuid())"
+    )
+    await make_events(db, await make_link(db), 3)
+    async with running(start(mover)):
+        await arrived(db, 3)
+
