@@ -16,6 +16,7 @@ import migrations
 from relay.settings import RelaySettings
 from service.contract.postgres import Database, database
 from service.contract.process import OK, command_line, run, say, stopping
+from service.contract.settings import ConfigurationError
 from service.server import observer
 from service.settings import ServiceSettings, secret_key
 from service.supervisor import Child, Supervisor
@@ -29,6 +30,8 @@ def main(*, standalone_mode: bool = True) -> int:  # noqa: ARG001 - command_line
     started = perf_counter()
     settings = ServiceSettings.load()
     RelaySettings.load()
+    if settings.port == 0:
+        raise ConfigurationError(["PORT=0: nobody could be told which port it became; name one."])
     with database(settings, say) as chosen:
         if chosen.kind == "embedded":
             migrations.upgrade(chosen.connect)

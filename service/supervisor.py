@@ -44,12 +44,13 @@ class Supervisor:
         """
         ours, theirs = os.pipe()
         try:
-            kept = [
-                asyncio.create_task(self._keep(child, stop, lifeline=ours))
-                for child in self._children
-            ]
-            codes = await asyncio.gather(*kept)
-            return next((code for code in codes if code != OK), OK)
+            # Unlike gather, a group that is cancelled ends when the last of its tasks has ended.
+            async with asyncio.TaskGroup() as group:
+                kept = [
+                    group.create_task(self._keep(child, stop, lifeline=ours))
+                    for child in self._children
+                ]
+            return next((code for task in kept if (code := task.result()) != OK), OK)
         finally:
             os.close(ours)
             os.close(theirs)
@@ -98,6 +99,18 @@ class Supervisor:
             asked.cancel()
             if process.returncode is None and not ended.done():
                 process.kill()
+                await _outlast(ended)
+
+
+async def _outlast(ended: asyncio.Task[int]) -> None:
+    """Wait for the end of a killed process, however often this task is cancelled meanwhile.
+
+    Until it has ended it still counts as a user of the embedded Postgres, and whoever leaves
+    before it leaves the server running.
+    """
+    while not ended.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({ended})
 
 
 async def _sleep_unless(stop: asyncio.Event, seconds: float) -> None:

@@ -13,6 +13,7 @@ from service.contract.monitor import monitor
 from service.contract.observations import Listening, Stopped
 from service.contract.postgres import Database
 from service.contract.process import OK, stopping
+from service.contract.settings import ConfigurationError
 from service.server import observer
 from service.settings import ServiceSettings
 from service.supervisor import Child, Supervisor
@@ -24,7 +25,14 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 async def supervise(settings: ServiceSettings, database: Database) -> int:
-    """Run the workers until told to stop; serve their metrics added up. Returns an exit code."""
+    """Run the workers until told to stop; serve their metrics added up. Returns an exit code.
+
+    Raises ConfigurationError when PORT is 0.
+    """
+    if settings.port == 0:
+        raise ConfigurationError(
+            ["PORT=0: with WEB_CONCURRENCY above 1 each worker would get another port; name one."]
+        )
     observe = observer(settings, CollectorRegistry())
     with tempfile.TemporaryDirectory(prefix="everyclick-metrics-") as shared:
         registry = CollectorRegistry()

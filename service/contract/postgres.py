@@ -19,6 +19,11 @@ from service.contract.settings import ConfigurationError, Settings
 SCHEMA_HEAD = "0002"
 """The revision of migrations/ that this code is written for; a test holds the two together."""
 
+UNREADABLE = (
+    "DATABASE_URL: cannot be read; it should look like postgresql://user:password@host:5432/name, "
+    "with special characters percent-encoded."
+)
+
 _SQL = statements.load("service.contract")
 
 
@@ -79,6 +84,7 @@ class Database:
             timeout=2.0,
             # After an outage try again at least every second or so: a redirect waits for this.
             reconnect_timeout=1.0,
+            reconnect_failed=_try_again,
             open=False,
         )
 
@@ -89,6 +95,12 @@ class Database:
             application_name=given.get("application_name") or application,
             connect_timeout=given.get("connect_timeout") or 2,
         )
+
+
+async def _try_again(pool: AsyncConnectionPool) -> None:
+    # The pool gives up here, and begins anew only for a caller it lets wait. Callers that gave up
+    # stay in its queue until a connection comes: once that is full, it would never begin anew.
+    await pool.check()
 
 
 @contextmanager
@@ -102,8 +114,9 @@ def database(settings: Settings, say: Callable[[str], None]) -> Iterator[Databas
         # libpq reads both spellings of the scheme.
         try:
             where = _where(settings.database_url)
-        except psycopg.ProgrammingError as error:
-            raise ConfigurationError([f"DATABASE_URL: {str(error).strip()}."]) from None
+        except psycopg.ProgrammingError:
+            # libpq's own words quote the URL, the password with it.
+            raise ConfigurationError([UNREADABLE]) from None
         yield Database("url", settings.database_url, where, 'psql "$DATABASE_URL"')
     elif os.environ.get("PGHOST") or os.environ.get("PGDATABASE"):
         yield Database("libpq", "", _where(""), "psql")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -19,6 +20,14 @@ class ConfigurationError(Exception):
         self.faults = faults
 
 
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """Stands for the value of a file that cannot be read; no field accepts it."""
+
+    path: str
+    reason: str
+
+
 class _NameFile(PydanticBaseSettingsSource):
     """NAME_FILE=path: the value of NAME is the file's text, without the newline at its end."""
 
@@ -30,9 +39,7 @@ class _NameFile(PydanticBaseSettingsSource):
             return Path(path).read_text("utf-8").rstrip("\r\n"), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise ConfigurationError(
-                [f"{field_name.upper()}_FILE={path}: cannot be read ({reason})."]
-            ) from error
+            return _Unreadable(path, reason or str(error)), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -92,6 +99,8 @@ class Settings(BaseSettings):
 
 def _fault(cls: type[Settings], detail: Any) -> str:
     name = str(detail["loc"][0]) if detail["loc"] else ""
+    if isinstance(unreadable := detail["input"], _Unreadable):
+        return f"{name.upper()}_FILE={unreadable.path}: cannot be read ({unreadable.reason})."
     problem = detail["msg"].removeprefix("Value error, ")
     if not name:
         return f"{problem[:1].upper()}{problem[1:]}."

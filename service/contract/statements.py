@@ -15,7 +15,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import LiteralString
 
-_NAME = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)$", re.MULTILINE)
+_NAME_LINE = re.compile(r"^-- *name:(?P<name>.*)$", re.MULTILINE)
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class StatementError(Exception):
@@ -27,7 +28,7 @@ class StatementError(Exception):
 
 
 def load(package: str) -> Mapping[str, LiteralString]:
-    """Return the package's statements by name. Raises StatementError on a blank or a double."""
+    """Return the package's statements by name. Raises StatementError when a file breaks the form."""
     statements: dict[str, LiteralString] = {}
     for source in sorted(files(package).joinpath("sql").iterdir(), key=lambda path: path.name):
         if not source.name.endswith(".sql"):
@@ -41,15 +42,20 @@ def load(package: str) -> Mapping[str, LiteralString]:
 
 
 def _split(source: str, text: str) -> list[tuple[str, str]]:
-    starts = list(_NAME.finditer(text))
-    ends = [match.start() for match in starts[1:]] + [len(text)]
+    starts = list(_NAME_LINE.finditer(text))
+    ends = [match.start() for match in starts] + [len(text)]
+    if text[: ends[0]].strip():
+        raise StatementError(source, "text before the first name line")
     named = []
-    for match, end in zip(starts, ends, strict=True):
+    for match, end in zip(starts, ends[1:], strict=True):
+        name = match["name"].strip()
         description, _, body = text[match.end() : end].strip().partition("\n")
-        where = f"{source}: {match['name']}"
-        if not description.startswith("-- ") or description.startswith("-- name:"):
+        where = f"{source}: {name}"
+        if not _NAME.fullmatch(name):
+            raise StatementError(where, "not a name: lower-case letters, digits and _")
+        if not description.startswith("-- "):
             raise StatementError(where, "no description line under the name")
         if not body.strip():
             raise StatementError(where, "no statement under the description")
-        named.append((match["name"], body.strip()))
+        named.append((name, body.strip()))
     return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,26 @@ def test_usage(anywhere: Processes, argv: tuple[str, ...]) -> None:
     done = anywhere.cli(*argv, expected=2)
     assert done.stdout == ""
     assert said(done) != ""
+
+
+@pytest.mark.parametrize("argv", [("service",), ("ops.run",)], ids=" ".join)
+def test_taken_port(processes: Processes, argv: tuple[str, ...]) -> None:
+    """78, naming PORT, when somebody else listens there; nothing goes on without it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = processes.cli(*argv, expected=78, env={"PORT": port})
+    (line,) = [line for line in said(done).splitlines() if line.startswith("HOST and PORT: ")]
+    assert line.endswith("address already in use.")
+
+
+@pytest.mark.parametrize(
+    "argv, workers", [(("service",), "2"), (("ops.run",), "1")], ids=["workers", "everything"]
+)
+def test_any_port_for_many(processes: Processes, argv: tuple[str, ...], workers: str) -> None:
+    """78 for PORT=0 where nobody could know which port it becomes."""
+    env = {"PORT": "0", "WEB_CONCURRENCY": workers}
+    done = processes.cli(*argv, expected=78, env=env)
+    assert "PORT=0: " in said(done)
 
 
 @pytest.fixture

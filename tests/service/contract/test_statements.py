@@ -87,5 +87,5 @@ def test_text_before_the_first_name(package: Package) -> None:
 def test_a_misspelt_name_line(package: Package) -> None:
     """A name line that is none is refused, rather than joined to the statement above it."""
     text = "-- name: first\n-- Says one.\nSELECT 1\n-- name: Second\n-- Says two.\nSELECT 2"
-    with pytest.raises(StatementError, match="name"):
+    with pytest.raises(StatementError, match="not a name"):
         load(package(one_sql=text))

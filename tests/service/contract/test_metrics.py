@@ -1,0 +1,123 @@
+"""Observations as metrics."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from service.contract.metrics import RelayMetrics, ServiceMetrics
+from service.contract.observations import (
+    BacklogMeasured,
+    BatchMoved,
+    DatabaseUnavailable,
+    Observation,
+    RedirectOutcome,
+    Redirected,
+    RequestFailed,
+    RequestServed,
+)
+from tests.service.contract.test_logs import ALL, example
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """A registry of the test's own."""
+    return CollectorRegistry()
+
+
+def names(registry: CollectorRegistry) -> set[str]:
+    """The metrics a registry has."""
+    return {metric.name for metric in registry.collect()}
+
+
+def test_the_services_names(registry: CollectorRegistry) -> None:
+    """Dashboards rely on these names."""
+    ServiceMetrics(registry)
+    assert {
+        "everyclick_redirects",
+        "everyclick_redirect_seconds",
+        "everyclick_requests",
+        "everyclick_request_failures",
+        "everyclick_service_database_unavailable",
+    } == names(registry)
+
+
+def test_the_relays_names(registry: CollectorRegistry) -> None:
+    """Dashboards and alerts rely on these names."""
+    RelayMetrics(registry)
+    assert {
+        "everyclick_relay_events",
+        "everyclick_relay_batch_seconds",
+        "everyclick_outbox_due",
+        "everyclick_outbox_deferred",
+        "everyclick_outbox_oldest_seconds",
+        "everyclick_dead_letters",
+        "everyclick_relay_database_unavailable",
+    } == names(registry)
+
+
+def test_names_do_not_meet(registry: CollectorRegistry) -> None:
+    """Both processes' metrics fit into one registry: no name means two things."""
+    ServiceMetrics(registry)
+    RelayMetrics(registry)
+
+
+@pytest.mark.parametrize("observation", [example(kind) for kind in ALL], ids=str)
+def test_every_observation_is_taken(
+    registry: CollectorRegistry, observation: Observation
+) -> None:
+    """Neither process stumbles over an observation that it does not count."""
+    ServiceMetrics(registry)(observation)
+    RelayMetrics(registry)(observation)
+
+
+@pytest.mark.parametrize("outcome", get_args(RedirectOutcome))
+def test_redirects(registry: CollectorRegistry, outcome: RedirectOutcome) -> None:
+    """A redirect counts by its outcome and its time, never by its code: codes are unbounded."""
+    ServiceMetrics(registry)(Redirected("GET", "a-code", outcome, 0.004))
+    value = registry.get_sample_value
+    assert 1.0 == value("everyclick_redirects_total", {"outcome": outcome})
+    assert 1.0 == value("everyclick_redirect_seconds_bucket", {"le": "0.005"})
+    assert 0.0 == value("everyclick_redirect_seconds_bucket", {"le": "0.0025"})
+    assert b"a-code" not in generate_latest(registry)
+
+
+def test_requests(registry: CollectorRegistry) -> None:
+    """Other requests count by method, route and status; failures and outages once each."""
+    count = ServiceMetrics(registry)
+    for _ in range(2):
+        count(RequestServed("POST", "/api/v1/links", 201, 0.01))
+    count(RequestFailed("GET", "/x", ValueError()))
+    count(DatabaseUnavailable("redirect", "gone"))
+    value = registry.get_sample_value
+    labels = {"method": "POST", "route": "/api/v1/links", "status": "201"}
+    assert 2.0 == value("everyclick_requests_total", labels)
+    assert 1.0 == value("everyclick_request_failures_total")
+    assert 1.0 == value("everyclick_service_database_unavailable_total")
+
+
+def test_batches(registry: CollectorRegistry) -> None:
+    """A batch counts its events by what became of them, and all of them once."""
+    RelayMetrics(registry)(BatchMoved(15, 1, 2, 3, 4, 5, 0.02))
+    value = registry.get_sample_value
+    assert {"moved": 1.0, "duplicates": 2.0, "orphans": 3.0, "retried": 4.0, "buried": 5.0} == {
+        outcome: value("everyclick_relay_events_total", {"outcome": outcome})
+        for outcome in ("moved", "duplicates", "orphans", "retried", "buried")
+    }
+    assert 0.02 == value("everyclick_relay_batch_seconds_sum")
+
+
+def test_backlog(registry: CollectorRegistry) -> None:
+    """The backlog is a level, not a count: the last measurement stands."""
+    count = RelayMetrics(registry)
+    count(BacklogMeasured(100, 50, 9.5, 3))
+    count(BacklogMeasured(1, 2, 0.5, 0))
+    value = registry.get_sample_value
+    assert (1.0, 2.0, 0.5, 0.0) == (
+        value("everyclick_outbox_due"),
+        value("everyclick_outbox_deferred"),
+        value("everyclick_outbox_oldest_seconds"),
+        value("everyclick_dead_letters"),
+    )

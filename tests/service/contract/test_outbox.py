@@ -1,0 +1,184 @@
+"""One statement looks a link up and records its click; nothing else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+
+from service.contract import statements
+from service.contract.events import Click, new_message_id
+from service.contract.outbox import Resolved, click_record, link_resolve
+from service.contract.postgres import Database
+from tests.support.clones import Template
+from tests.support.ledger import count, make_link
+from tests.support.plans import scanned
+
+DEAD = ("expires_at = now()", "expires_at = now() - interval '1 s'", "disabled_at = now()")
+
+
+def click() -> Click:
+    """A click of a browser that says something about itself."""
+    return Click(new_message_id(), "https://example.org/", "Agent")
+
+
+async def test_a_live_links_click_is_recorded(db: AsyncConnection) -> None:
+    """The target comes back, and the outbox has one event with all it needs, due at once."""
+    link = await make_link(db)
+    sent = click()
+    assert Resolved("https://example.com/", live=True) == await click_record(db, "hello", sent)
+    cursor = await db.execute(
+        "SELECT message_id, link_id, referrer, user_agent, attempts, last_error, first_failed_at,"
+        " occurred_at BETWEEN now() - interval '1 min' AND now(), available_at <= now()"
+        " FROM outbox"
+    )
+    expected = (sent.message_id, link, "https://example.org/", "Agent", 0, None, None, True, True)
+    assert [expected] == await cursor.fetchall()
+
+
+async def test_a_link_that_expires_later_is_live(db: AsyncConnection) -> None:
+    """Until its last moment a link's clicks count."""
+    await make_link(db)
+    await db.execute("UPDATE links SET expires_at = now() + interval '1 h'")
+    found = await click_record(db, "hello", click())
+    assert found is not None
+    assert found.live
+    assert 1 == await count(db, "outbox")
+
+
+@pytest.mark.parametrize("dead", DEAD)
+async def test_a_dead_links_click_is_not(db: AsyncConnection, dead: str) -> None:
+    """An expired or disabled link is found, not live, and nothing is written."""
+    await make_link(db)
+    await db.execute(f"UPDATE links SET {dead}".encode())
+    expected = Resolved("https://example.com/", live=False)
+    assert expected == await click_record(db, "hello", click())
+    assert expected == await link_resolve(db, "hello")
+    assert 0 == await count(db, "outbox")
+
+
+@pytest.mark.parametrize("code", ["unknown", "Hello", "hell", "hello ", "%", ""])
+async def test_an_unknown_code(db: AsyncConnection, code: str) -> None:
+    """A code nobody has, to the byte, leads nowhere and writes nothing."""
+    await make_link(db)
+    assert None is await click_record(db, code, click())
+    assert None is await link_resolve(db, code)
+    assert 0 == await count(db, "outbox")
+
+
+async def test_the_same_click_twice_is_one_event(db: AsyncConnection) -> None:
+    """A retried try answers the same and adds nothing."""
+    await make_link(db)
+    sent = click()
+    first = await click_record(db, "hello", sent)
+    assert first == await click_record(db, "hello", sent)
+    assert 1 == await count(db, "outbox")
+
+
+async def test_looking_records_nothing(db: AsyncConnection) -> None:
+    """HEAD's lookup answers the same and writes nothing."""
+    await make_link(db)
+    assert Resolved("https://example.com/", live=True) == await link_resolve(db, "hello")
+    assert 0 == await count(db, "outbox")
+
+
+async def rows_written(db: AsyncConnection) -> dict[str, tuple[int, int, int]]:
+    """Rows inserted, updated and deleted in each of our tables by this transaction."""
+    cursor = await db.execute(
+        "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_user_tables"
+        " WHERE n_tup_ins + n_tup_upd + n_tup_del > 0"
+    )
+    return {name: (made, changed, gone) for name, made, changed, gone in await cursor.fetchall()}
+
+
+async def test_nothing_but_one_event_is_written(db: AsyncConnection, database: Database) -> None:
+    """The click's transaction inserts one row into the outbox and locks rows of no other table."""
+    await make_link(db)
+    async with await database.aconnect() as fresh, fresh.transaction():
+        await click_record(fresh, "hello", click())
+        assert {"outbox": (1, 0, 0)} == await rows_written(fresh)
+        locks = await fresh.execute(
+            "SELECT DISTINCT relation::regclass::text FROM pg_locks"
+            " WHERE pid = pg_backend_pid() AND mode LIKE 'Row%%Lock' AND relation IS NOT NULL"
+            " AND relation::regclass::text NOT LIKE 'outbox_%%'"
+        )
+        assert [("outbox",)] == await locks.fetchall()
+
+
+async def test_no_trigger_no_notification(db: AsyncConnection, database: Database) -> None:
+    """Neither links nor outbox has a trigger or a rule, and nobody is notified."""
+    cursor = await db.execute(
+        "SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('links'::regclass, 'outbox'::regclass)"
+        " AND NOT tgisinternal"
+    )
+    assert [(0,)] == await cursor.fetchall()
+    cursor = await db.execute(
+        "SELECT count(*) FROM pg_rewrite WHERE ev_class IN ('links'::regclass, 'outbox'::regclass)"
+    )
+    assert [(0,)] == await cursor.fetchall()
+    await make_link(db)
+    async with await database.aconnect() as listener:
+        await listener.execute("LISTEN ch_pgqueuer")
+        await click_record(db, "hello", click())
+        await db.execute("SELECT pg_notify('ch_pgqueuer', 'the end')")
+        async for note in listener.notifies(timeout=10, stop_after=1):
+            assert "the end" == note.payload
+
+
+async def test_one_statement(
+    db: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A click costs one round trip: one execute, no BEGIN before it, no COMMIT after it."""
+    await make_link(db)
+    sent: list[str] = []
+    cursors = psycopg.AsyncCursor.execute
+
+    async def execute(
+        self: psycopg.AsyncCursor[object], query: object, *arguments: object, **named: object
+    ) -> object:
+        sent.append(str(query))
+        return await cursors(self, query, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", execute)
+    await click_record(db, "hello", click())
+    assert [statements.load("service.contract")["click_record"]] == sent
+    assert psycopg.pq.TransactionStatus.IDLE == db.info.transaction_status
+
+
+async def test_any_code_is_only_a_value(db: AsyncConnection) -> None:
+    """Quotes and comments in what a browser says stay text."""
+    await make_link(db)
+    rude = "'; DROP TABLE outbox; --"
+    await click_record(db, "hello", Click(new_message_id(), rude, rude))
+    assert None is await click_record(db, rude, click())
+    cursor = await db.execute("SELECT referrer, user_agent FROM outbox")
+    assert [(rude, rude)] == await cursor.fetchall()
+
+
+@pytest.fixture(scope="module")
+def crowded(template: Template) -> Iterator[Database]:
+    """A database with 100 000 links."""
+    with template.clone() as database:
+        with database.connect() as connection:
+            connection.execute(
+                "INSERT INTO links (code, target)"
+                " SELECT 'code' || n, 'https://example.com/' FROM generate_series(1, 100000) AS n"
+            )
+            connection.execute("ANALYZE links")
+        yield database
+
+
+@pytest.mark.parametrize("name", ["click_record", "link_resolve"])
+async def test_the_lookup_uses_the_index(crowded: Database, name: str) -> None:
+    """Among 100 000 links the one is found through the index."""
+    parameters = {
+        "code": "code77777",
+        "message_id": new_message_id(),
+        "referrer": None,
+        "user_agent": None,
+    }
+    async with await crowded.aconnect() as db:
+        statement = statements.load("service.contract")[name]
+        assert set() == await scanned(db, statement, parameters)

@@ -1,0 +1,164 @@
+"""How both processes end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import psycopg
+import pytest
+import typer
+
+from service.contract.embedded import EmbeddedPostgresError
+from service.contract.postgres import Database, DurabilityError, SchemaError
+from service.contract.process import LIFELINE, command_line, introduce, run, say, stopping
+from service.contract.settings import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def _no_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody supervises the test."""
+    monkeypatch.delenv(LIFELINE, raising=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signals_ask_to_stop(number: signal.Signals) -> None:
+    """SIGTERM and SIGINT set the event; SIGTERM again changes nothing."""
+    async with stopping() as stop:
+        assert not stop.is_set()
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(stop.wait(), 10)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+async def test_a_second_interrupt_cancels() -> None:
+    """Ctrl-C twice ends the work at once, whatever it waits for."""
+
+    async def work() -> None:
+        async with stopping() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            await stop.wait()
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
+
+
+async def test_the_supervisors_end_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the other end of the lifeline closes the event is set, without a signal."""
+    ours, theirs = os.pipe()
+    monkeypatch.setenv(LIFELINE, str(ours))
+    try:
+        async with stopping() as stop:
+            await asyncio.sleep(0)
+            assert not stop.is_set()
+            os.close(theirs)
+            await asyncio.wait_for(stop.wait(), 10)
+    finally:
+        os.close(ours)
+
+
+@pytest.mark.parametrize(
+    "error, code, words",
+    [
+        (ConfigurationError(["PORT=x: is no number.", "HOST: unknown."]), 78, "HOST: unknown."),
+        (SchemaError(None), 78, "python -m service migrate"),
+        (DurabilityError(["fsync is off."]), 78, "ACCEPT_DATA_LOSS"),
+        (EmbeddedPostgresError("initdb failed"), 69, "initdb failed"),
+        (psycopg.OperationalError("connection refused"), 69, "connection refused"),
+        (KeyboardInterrupt(), 130, ""),
+        (asyncio.CancelledError(), 130, ""),
+        (typer.Abort(), 130, ""),
+        (typer.BadParameter("say which"), 2, "say which"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_exit_codes(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int, words: str
+) -> None:
+    """Every expected failure is a sentence on stderr and a code of its own; stdout stays empty."""
+
+    def app(*, standalone_mode: bool) -> None:
+        assert not standalone_mode
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        command_line(app)
+    assert code == ended.value.code
+    said = capsys.readouterr()
+    assert words in said.err
+    assert "Traceback" not in said.err
+    assert "" == said.out
+
+
+@pytest.mark.parametrize("result, code", [(None, 0), (0, 0), (1, 1), (78, 78), ("words", 0)])
+def test_results_are_exit_codes(result: object, code: int) -> None:
+    """A command's number is the exit code, anything else means 0."""
+    with pytest.raises(SystemExit) as ended:
+        command_line(lambda standalone_mode: result)
+    assert code == ended.value.code
+
+
+def test_a_bug_is_not_hidden() -> None:
+    """An error nobody expected keeps its traceback."""
+    with pytest.raises(ZeroDivisionError):
+        command_line(lambda standalone_mode: 1 // 0)
+
+
+def test_a_closed_pipe_is_no_news() -> None:
+    """When the reader of our output goes away (`… | head`), we end quietly."""
+    program = (
+        "from service.contract.process import command_line\n"
+        "def app(standalone_mode):\n"
+        "    for n in range(100_000): print(n)\n"
+        "command_line(app)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"" == process.stderr.read()
+    assert 1 == process.returncode
+
+
+def test_introduction(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process says which database it is; below a supervisor, which has said so, it does not."""
+    database = Database("url", "", "Postgres at h:5432, database d", "psql here")
+    introduce(database)
+    said = capsys.readouterr()
+    assert ("", "Database: Postgres at h:5432, database d\nLook inside: psql here\n") == said
+    monkeypatch.setenv(LIFELINE, "3")
+    introduce(database)
+    assert ("", "") == capsys.readouterr()
+
+
+def test_words_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """stdout is for data."""
+    say("hello")
+    assert ("", "hello\n") == capsys.readouterr()
+
+
+def test_run_returns_the_result() -> None:
+    """A coroutine's result comes out, its error too."""
+
+    async def seven() -> int:
+        return 7
+
+    async def fail() -> None:
+        raise LookupError
+
+    assert 7 == run(seven())
+    with pytest.raises(LookupError):
+        run(fail())

@@ -1,0 +1,52 @@
+"""Whether the service can do its work now."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg import AsyncConnection
+
+from service import readiness
+from service.contract.postgres import Database
+from service.errors import Unavailable
+from service.readiness import Readiness
+from tests.support.clones import Template
+from tests.support.proxy import proxied
+
+
+async def test_ready(database: Database) -> None:
+    """A reachable database at our schema is ready."""
+    await Readiness(database).probe()
+
+
+async def test_nobody_there() -> None:
+    """A database that cannot be reached is not."""
+    absent = Database("url", "postgresql://127.0.0.1:1/nothing", "", "")
+    with pytest.raises(Unavailable, match="does not answer"):
+        await Readiness(absent).probe()
+
+
+async def test_never_migrated(template: Template) -> None:
+    """One that was never migrated is not, and the answer says what to run."""
+    with template.empty() as empty:
+        with pytest.raises(Unavailable, match="service migrate"):
+            await Readiness(empty).probe()
+
+
+async def test_each_probe_asks_anew(db: AsyncConnection, database: Database) -> None:
+    """What was ready a moment ago is asked again."""
+    asked = Readiness(database)
+    await asked.probe()
+    await db.execute("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(Unavailable, match="0001"):
+        await asked.probe()
+    await db.execute("UPDATE alembic_version SET version_num = '0002'")
+    await asked.probe()
+
+
+async def test_a_hanging_server(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that accepts and says nothing is not ready; the probe ends in time."""
+    monkeypatch.setattr(readiness, "PATIENCE", 0.2)
+    async with proxied(database) as (proxy, broken):
+        proxy.hang()
+        with pytest.raises(Unavailable, match="does not answer"):
+            await Readiness(broken).probe()
