@@ -6,7 +6,8 @@ A revision file is named `NNNN_pre_*` when it must run before new code is deploy
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, pool
+from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,22 +36,35 @@ def head() -> str:
 def current(connect: Connect) -> str | None:
     """Return the revision the database is at, None when it has never been migrated."""
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=pool.NullPool)
-    with engine.connect() as connection:
+    with _unwrapped(), engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade(connect: Connect, revision: str = "head") -> None:
     """Bring the database up to `revision`, in one transaction: all of it or nothing.
 
-    Raises psycopg.errors.LockNotAvailable (wrapped by SQLAlchemy) when a table stays locked for
-    more than 5 s, rather than queueing every redirect behind the wait.
+    Raises psycopg.errors.LockNotAvailable when a table stays locked for more than 5 s, rather than
+    queueing every redirect behind the wait.
     """
-    command.upgrade(_config(connect), revision)
+    with _unwrapped():
+        command.upgrade(_config(connect), revision)
 
 
 def downgrade(connect: Connect, revision: str) -> None:
     """Take the database back to `revision` ("base" for none)."""
-    command.downgrade(_config(connect), revision)
+    with _unwrapped():
+        command.downgrade(_config(connect), revision)
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Let psycopg's errors out as they are, without SQLAlchemy's wrapping."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, Exception):
+            raise error.orig from None
+        raise
 
 
 def _config(connect: Connect | None) -> Config:

@@ -53,7 +53,8 @@ def say(text: str) -> None:
 async def stopping() -> AsyncIterator[asyncio.Event]:
     """Yield an event that is set by SIGTERM, by SIGINT and by the end of the supervisor.
 
-    Further SIGTERMs change nothing; a second SIGINT cancels the current task at once.
+    Further SIGTERMs change nothing; a second SIGINT cancels the current task at once. Afterwards
+    both are ignored, to the end of the process: what is left to do then must not be cut short.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -64,8 +65,9 @@ async def stopping() -> AsyncIterator[asyncio.Event]:
             current.cancel()
         stop.set()
 
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_signal_handler(signal.SIGINT, interrupt)
+    # Not the loop's own handlers: taking those away makes the signal deadly for a moment.
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set))
+    signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(interrupt))
     lifeline = os.environ.get(LIFELINE)
 
     def orphaned(descriptor: int) -> None:
@@ -78,10 +80,10 @@ async def stopping() -> AsyncIterator[asyncio.Event]:
     try:
         yield stop
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if lifeline is not None:
             loop.remove_reader(int(lifeline))
-        loop.remove_signal_handler(signal.SIGINT)
-        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def command_line(app: Callable[..., object]) -> NoReturn:

@@ -88,7 +88,8 @@ def test_wget(linked: Linked, sql: psycopg.Connection) -> None:
 def test_wrk(linked: Linked, processes: Processes, sql: psycopg.Connection) -> None:
     """Each response wrk got is a row; beyond them at most the requests it left unanswered."""
     connections = 8
-    said = run("wrk", "-t", "2", "-c", str(connections), "-d", "2s", linked.url)
+    load = ["-t", "2", "-c", str(connections), "-d", "2s", "--timeout", "30s"]
+    said = run("wrk", *load, linked.url)
     found = re.search(r"(\d+) requests in ", said)
     assert found is not None, said
     acknowledged = int(found[1])

@@ -34,7 +34,7 @@ def test_killed_relay_loses_nothing(
 ) -> None:
     """Kill -9 amid 10,000 events: the next relay ends the work, each is there exactly once."""
     add_events(sql, make_link(sql, "kill"), EVENTS)
-    first = processes.relay(RELAY_BATCH_SIZE="50")
+    first = processes.relay(RELAY_BATCH_SIZE="20")
     freeze_amid(first, sql, 500)
     first.kill()
     # What its last transaction held is free again as soon as its connection is seen to be gone.

@@ -27,9 +27,11 @@ def test_one_relay_goes_on(
     processes: Processes, sql: psycopg.Connection, measured: Measured
 ) -> None:
     """Kill -9 of one of two at work: the other ends it; once each, rollups equal, no deadlock."""
-    for number in range(LINKS):
-        add_events(sql, make_link(sql, f"two-{number}"), EVENTS // LINKS)
-    relays = [processes.start("relay", env={"RELAY_BATCH_SIZE": "10"}) for _ in range(2)]
+    links = [make_link(sql, f"two-{number}") for number in range(LINKS)]
+    relays = [processes.relay(RELAY_BATCH_SIZE="10") for _ in range(2)]
+    with sql.transaction():
+        for link in links:
+            add_events(sql, link, EVENTS // LINKS)
     until(lambda: all(map(moved, relays)), "both at work")
     first, second = relays
     first.kill()

@@ -128,7 +128,7 @@ def test_two_at_once(template: Template) -> None:
         assert migrations.head() == migrations.current(database.connect)
 
 
-BROKEN = '''
+BROKEN = """
 from alembic import op
 revision = "{number}"
 down_revision = "{below}"
@@ -137,7 +137,7 @@ depends_on = None
 def upgrade():
     op.get_bind().connection.cursor().execute("CREATE TABLE half_way (n int)")
     op.get_bind().connection.cursor().execute("SELECT 1 / 0")
-'''
+"""
 
 
 @pytest.fixture

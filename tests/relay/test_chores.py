@@ -103,8 +103,10 @@ async def test_month_borders_are_of_utc(db: AsyncConnection) -> None:
     for month in ("2031-01-15", "2031-02-15"):
         await db.execute("SELECT clicks_partition_make(%s::timestamptz)", [month])
     for at in ("2031-01-31 23:59:59.999+00", "2031-02-01 00:00:00+00"):
-        for tail in ("uuidv7_floor(%(at)s)", "(left(uuidv7_floor(%(at)s)::text, 13)"
-                     " || '-7fff-bfff-ffffffffffff')::uuid"):
+        for tail in (
+            "uuidv7_floor(%(at)s)",
+            "(left(uuidv7_floor(%(at)s)::text, 13) || '-7fff-bfff-ffffffffffff')::uuid",
+        ):
             await db.execute(
                 "INSERT INTO clicks (message_id, link_id, occurred_at)"
                 f" VALUES ({tail.replace('%(at)s', '%(at)s::timestamptz')}, 1, %(at)s)".encode(),
@@ -288,17 +290,13 @@ async def test_a_purge_waits_for_the_batch_in_flight(
     link = await make_link(db)
     await make_events(db, link, 3)
     # The batch has inserted its clicks and waits for this row of the rollups.
-    blocker = (
-        f"INSERT INTO clicks_hourly VALUES ({link}, date_trunc('hour', now(), 'UTC'), 0)"
-    )
+    blocker = f"INSERT INTO clicks_hourly VALUES ({link}, date_trunc('hour', now(), 'UTC'), 0)"
     async with await database.aconnect() as other:
         with held(database.conninfo, blocker):
             move = asyncio.create_task(make_mover().move(other))
             await until(lambda: waits_for_lock(db, 1))
             assert await link_delete(db, link)
-            purge = asyncio.create_task(
-                chores.purge_links(db, lambda _: None, asyncio.Event())
-            )
+            purge = asyncio.create_task(chores.purge_links(db, lambda _: None, asyncio.Event()))
             async with await database.aconnect() as third:
                 await until(lambda: waits_for_lock(third, 2))
         await asyncio.gather(move, purge)

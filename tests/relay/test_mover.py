@@ -377,11 +377,14 @@ async def test_a_claim_holds_nothing_up(
     """Another mover passes over claimed events; when the claimer is killed it gets them at once."""
     link = await make_link(db)
     claimed = await make_events(db, link, 5)
+    free: list[MessageId] = []
     async with await database.aconnect() as other:
         try:
             async with other.transaction():
                 assert 5 == len(await outbox_claim(other, 100))
-                free = await make_events(db, link, 3)
+                assert not await mover.move(db)
+                assert 0 == await count(db, "clicks")
+                free += await make_events(db, link, 3)
                 await mover.move(db)
                 assert set(free) == await message_ids(db, "clicks")
                 terminate(database.conninfo, other.info.backend_pid)
@@ -483,9 +486,7 @@ async def test_a_counted_event_is_dead_no_more(db: AsyncConnection, make_mover: 
     assert 0 == await dead_letters_replay(db, Choice())
 
 
-async def test_an_event_refused_again_and_again_dies(
-    db: AsyncConnection, mover: Mover
-) -> None:
+async def test_an_event_refused_again_and_again_dies(db: AsyncConnection, mover: Mover) -> None:
     """What Postgres refuses is handled as often as what Python refuses, and the letter says why."""
     link = await make_link(db)
     sent = await make_event(db, link, user_agent="poison")

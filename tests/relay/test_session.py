@@ -280,4 +280,3 @@ async def test_a_dead_relays_job_holds_nothing_up(
     await make_events(db, await make_link(db), 3)
     async with running(start(mover)):
         await arrived(db, 3)
-

@@ -27,9 +27,8 @@ async def test_nobody_there() -> None:
 
 async def test_never_migrated(template: Template) -> None:
     """One that was never migrated is not, and the answer says what to run."""
-    with template.empty() as empty:
-        with pytest.raises(Unavailable, match="service migrate"):
-            await Readiness(empty).probe()
+    with template.empty() as empty, pytest.raises(Unavailable, match="service migrate"):
+        await Readiness(empty).probe()
 
 
 async def test_each_probe_asks_anew(db: AsyncConnection, database: Database) -> None:

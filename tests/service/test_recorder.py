@@ -84,16 +84,21 @@ async def test_nobody_there(observed: list[Observation]) -> None:
 async def test_a_locked_table(
     db: AsyncConnection, database: Database, observed: list[Observation]
 ) -> None:
-    """A commit that does not come is given up in time; nothing was recorded."""
+    """A commit that does not come is given up in time, and reported once; when the table is free
+    clicks are recorded again.
+    """
     await make_link(db)
+    given_up, sent = click(), click()
     async with recording(database, observed) as recorder:
         with held(database.conninfo, BLOCKED):
             started = monotonic()
             with pytest.raises(Unavailable):
-                await recorder.record("hello", click())
+                await recorder.record("hello", given_up)
             assert monotonic() - started < 3.0
-        assert 0 == await count(db, "outbox")
-        assert FOUND == await recorder.record("hello", click())
+        assert FOUND == await recorder.record("hello", sent)
+    # What was given up may have been committed as the table came free, or not.
+    found = await message_ids(db, "outbox")
+    assert {sent.message_id} == found - {given_up.message_id}
     assert 1 == len(observed)
 
 
@@ -110,13 +115,11 @@ async def test_waiting_is_bounded(
         with held(database.conninfo, BLOCKED):
             tries = [asyncio.create_task(recorder.record("hello", click())) for _ in range(50)]
 
-            async def all_but_seven() -> bool:
-                return 43 == sum(each.done() for each in tries)
-
-            # Two hold a connection, five wait for one.
-            await until(all_but_seven)
             results = await asyncio.gather(*tries, return_exceptions=True)
         assert {Unavailable} == {type(each) for each in results}
+        shed = [each for each in observed if "requests waiting" in getattr(each, "error", "")]
+        # At most two held a connection and five waited for one.
+        assert len(shed) >= 43
 
         async def serves() -> bool:
             try:
@@ -127,7 +130,8 @@ async def test_waiting_is_bounded(
         await until(serves)
         again = await asyncio.gather(*(recorder.record("hello", click()) for _ in range(4)))
         assert [FOUND] * 4 == again
-    assert 4 == await count(db, "outbox")
+    # A try that was given up may still have been committed when the table came free.
+    assert 4 <= await count(db, "outbox") <= 6
 
 
 async def test_killed_connections_are_replaced(

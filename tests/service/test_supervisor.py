@@ -15,6 +15,7 @@ import pytest
 from service import supervisor as module
 from service.contract.observations import Observation, WorkerExited
 from service.supervisor import Child, Supervisor
+from tests.support.ledger import until
 from tests.support.processes import REPOSITORY, alive
 from tests.support.waiting import until as wait_until
 
@@ -47,9 +48,11 @@ def hello(tmp_path: Path) -> Callable[[str], tuple[str, Path]]:
 
 async def there(*paths: Path) -> None:
     """Wait for files to be made."""
-    async with asyncio.timeout(20):
-        while not all(path.exists() for path in paths):
-            await asyncio.sleep(0.01)
+
+    async def made() -> bool:
+        return all(path.exists() for path in paths)
+
+    await until(made)
 
 
 async def test_a_fallen_child_is_started_again(
@@ -65,7 +68,7 @@ async def test_a_fallen_child_is_started_again(
         if len(observed) == 4:
             stop.set()
 
-    code = await Supervisor([child("faller", "exit(3)")], observe, grace=5.0).run(stop)
+    code = await Supervisor([child("faller", "raise SystemExit(3)")], observe, grace=5.0).run(stop)
     assert 0 == code
     assert [WorkerExited("faller", 3, delay) for delay in (0.01, 0.02, 0.03, 0.03)] == observed
 
@@ -99,7 +102,7 @@ async def test_a_steady_child_begins_anew(
         if len(observed) == 3:
             stop.set()
 
-    await Supervisor([child("faller", "exit(1)")], observe, grace=5.0).run(stop)
+    await Supervisor([child("faller", "raise SystemExit(1)")], observe, grace=5.0).run(stop)
     assert [0.01] * 3 == [each.delay for each in observed if isinstance(each, WorkerExited)]
 
 
@@ -167,7 +170,7 @@ async def test_a_stop_amid_a_delay(
     """Told to stop while a fallen child waits for its start, it stops at once."""
     monkeypatch.setattr(module, "FIRST_DELAY", 600.0)
     stop = asyncio.Event()
-    kept = Supervisor([child("faller", "exit(1)")], lambda _: stop.set(), grace=5.0)
+    kept = Supervisor([child("faller", "raise SystemExit(1)")], lambda _: stop.set(), grace=5.0)
     assert 0 == await asyncio.wait_for(kept.run(stop), 20)
 
 
@@ -176,7 +179,7 @@ async def test_a_wrong_configuration_ends_all(
 ) -> None:
     """Exit code 78 means that trying again is useless: the others end, and 78 is ours too."""
     says, path = hello("sound")
-    waits = f"import time\nwhile not os.path.exists({str(path)!r}): time.sleep(0.01)\nexit(78)"
+    waits = f"import time\nwhile not os.path.exists({str(path)!r}): time.sleep(0.01)\nraise SystemExit(78)"
     children = [child("sound", f"{says}; {SLEEPS}"), child("wrong", f"import os\n{waits}")]
     code = await asyncio.wait_for(
         Supervisor(children, observed.append, grace=20.0).run(asyncio.Event()), 20
@@ -186,7 +189,7 @@ async def test_a_wrong_configuration_ends_all(
     assert [] == observed
 
 
-async def test_children_get_their_environment(tmp_path: Path) -> None:
+async def test_children_get_their_environment(tmp_path: Path, observed: list[Observation]) -> None:
     """A child has our environment and its own on top."""
     path = tmp_path / "env"
     program = (
@@ -195,7 +198,9 @@ async def test_children_get_their_environment(tmp_path: Path) -> None:
         f" os.rename({str(path)!r} + '.new', {str(path)!r})"
     )
     stop = asyncio.Event()
-    kept = Supervisor([child("one", f"{program}; {SLEEPS}", MINE="mine:")], pytest.fail, grace=5.0)
+    kept = Supervisor(
+        [child("one", f"{program}; {SLEEPS}", MINE="mine:")], observed.append, grace=5.0
+    )
     running = asyncio.create_task(kept.run(stop))
     await there(path)
     stop.set()

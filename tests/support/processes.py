@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from service.settings import ServiceSettings
 from tests.support.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
+
+PROC = Path("/proc")
 
 SECRET_KEY = "a key for journeys, more than thirty-two bytes long"
 
@@ -232,6 +235,9 @@ class Processes:
                 _end(pid)
         # A server that outlived all of them, as it does when they are killed.
         Postgres(self._data_dir / "postgres").signal(signal.SIGQUIT)
+        record = self._data_dir / "socket"
+        if record.exists():
+            shutil.rmtree(record.read_text("utf-8").strip(), ignore_errors=True)
         for process in self._started:
             said = process.stderr.splitlines()
             print(f"=== {process.name} (pid {process.pid}, exit code {process.code})")
@@ -273,7 +279,7 @@ def free_ports(number: int) -> list[int]:
 def _stat(pid: int) -> tuple[int, str, int] | None:
     """A process's pid, state and parent."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        text = (PROC / str(pid) / "stat").read_text("utf-8", "replace")
     except OSError:
         return None
     state, parent = text.rpartition(")")[2].split()[:2]
@@ -282,13 +288,16 @@ def _stat(pid: int) -> tuple[int, str, int] | None:
 
 def alive(pid: int) -> bool:
     """Whether the process runs; one that only waits to be reaped does not."""
+    if not PROC.exists():
+        return _takes_signals(pid)
     found = _stat(pid)
     return found is not None and found[1] not in "ZX"
 
 
 def children(pid: int) -> list[int]:
-    """The living processes whose parent it is."""
-    found = [_stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    """The living processes whose parent it is; none where there is no /proc to tell."""
+    entries = list(PROC.iterdir()) if PROC.exists() else []
+    found = [_stat(int(entry.name)) for entry in entries if entry.name.isdigit()]
     return sorted(
         each[0] for each in found if each is not None and each[2] == pid and each[1] not in "ZX"
     )
@@ -303,9 +312,17 @@ def tree(pid: int) -> list[int]:
 def command(pid: int) -> str:
     """The command line of a process; empty when it is gone."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
     except OSError:
         return ""
+
+
+def _takes_signals(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 def _end(pid: int) -> None:

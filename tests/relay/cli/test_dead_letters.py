@@ -17,8 +17,7 @@ def letters(database: Database) -> None:
     """Three dead letters: two KeyErrors, one of them of the link `hello`, and a ValueError."""
     with database.connect() as connection:
         row = connection.execute(
-            "INSERT INTO links (code, target) VALUES ('hello', 'https://example.com/')"
-            " RETURNING id"
+            "INSERT INTO links (code, target) VALUES ('hello', 'https://example.com/') RETURNING id"
         ).fetchone()
         assert row is not None
         for message_id, link_id, error in zip(

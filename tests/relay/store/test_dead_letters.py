@@ -98,9 +98,7 @@ async def test_replay_of_a_counted_event_adds_nothing(
     assert await rollups_equal_clicks(db)
 
 
-async def test_replay_of_an_event_that_waits_already(
-    db: AsyncConnection, killer: Mover
-) -> None:
+async def test_replay_of_an_event_that_waits_already(db: AsyncConnection, killer: Mover) -> None:
     """A letter whose event is in the outbox again leaves; the one in the outbox stays one."""
     link = await make_link(db)
     (sent,) = await make_events(db, link, 1)
@@ -118,9 +116,7 @@ async def test_a_replayed_event_may_die_again(db: AsyncConnection, killer: Mover
     await dead_letters_replay(db, Choice())
     await killer.move(db)
     assert {sent} == await message_ids(db, "dead_letters")
-    assert before == await (
-        await db.execute("SELECT event, attempts FROM dead_letters")
-    ).fetchall()
+    assert before == await (await db.execute("SELECT event, attempts FROM dead_letters")).fetchall()
 
 
 async def test_discard_is_for_good(db: AsyncConnection, killer: Mover) -> None:
@@ -198,9 +194,7 @@ async def test_list_is_latest_first_and_bounded(
     assert "two" == found[0].code
 
 
-async def test_list_shows_impossible_times(
-    db: AsyncConnection, killer: Mover
-) -> None:
+async def test_list_shows_impossible_times(db: AsyncConnection, killer: Mover) -> None:
     """A letter whose event claims a time outside the calendar, or whose link is gone, is shown."""
     await make_event(db, await make_link(db), at="infinity")
     await killer.move(db)

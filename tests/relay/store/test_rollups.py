@@ -142,9 +142,7 @@ async def test_a_batch_waits_for_the_rebuild(
     assert await rollups_equal_clicks(db)
 
 
-async def test_the_lock_is_not_waited_for_for_ever(
-    db: AsyncConnection, database: Database
-) -> None:
+async def test_the_lock_is_not_waited_for_for_ever(db: AsyncConnection, database: Database) -> None:
     """A batch that hangs makes rollups_lock raise after a second, and the patience ends with it."""
     share = "SELECT pg_advisory_xact_lock_shared(7204316012)"
     with held(database.conninfo, share), pytest.raises(psycopg.errors.LockNotAvailable):

@@ -13,8 +13,8 @@ from service.contract.observations import (
     BatchMoved,
     DatabaseUnavailable,
     Observation,
-    RedirectOutcome,
     Redirected,
+    RedirectOutcome,
     RequestFailed,
     RequestServed,
 )
@@ -65,9 +65,7 @@ def test_names_do_not_meet(registry: CollectorRegistry) -> None:
 
 
 @pytest.mark.parametrize("observation", [example(kind) for kind in ALL], ids=str)
-def test_every_observation_is_taken(
-    registry: CollectorRegistry, observation: Observation
-) -> None:
+def test_every_observation_is_taken(registry: CollectorRegistry, observation: Observation) -> None:
     """Neither process stumbles over an observation that it does not count."""
     ServiceMetrics(registry)(observation)
     RelayMetrics(registry)(observation)

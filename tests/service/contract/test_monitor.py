@@ -39,6 +39,6 @@ async def test_the_port_is_let_go() -> None:
 async def test_a_taken_port() -> None:
     """A port that cannot be had is an OSError, and nothing is left behind."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
+        served = monitor("127.0.0.1", taken.getsockname()[1], CollectorRegistry())
         with pytest.raises(OSError, match="in use"):
-            async with monitor("127.0.0.1", taken.getsockname()[1], CollectorRegistry()):
-                pytest.fail("it was had twice")
+            await served.__aenter__()

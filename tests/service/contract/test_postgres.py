@@ -49,7 +49,7 @@ async def test_schema_never_migrated(template: Template) -> None:
     """An empty database is told from an old one, and the error says what to run."""
     with template.empty() as empty:
         async with await empty.aconnect() as db:
-            with pytest.raises(SchemaError, match="not migrated yet.*service migrate") as raised:
+            with pytest.raises(SchemaError, match=r"not migrated yet.*service migrate") as raised:
                 await schema_check(db)
     assert None is raised.value.found
 
@@ -141,9 +141,11 @@ def test_libpqs_variables_are_taken(monkeypatch: pytest.MonkeyPatch, name: str) 
 )
 def test_an_unreadable_url(url: str) -> None:
     """A URL that libpq cannot read is a fault of DATABASE_URL, told without any of its password."""
-    with pytest.raises(ConfigurationError, match="^DATABASE_URL: ") as raised:
-        with database(Settings(database_url=url), pytest.fail):
-            pytest.fail("it was read")
+    with (
+        pytest.raises(ConfigurationError, match=r"^DATABASE_URL: ") as raised,
+        database(Settings(database_url=url), pytest.fail),
+    ):
+        pytest.fail("it was read")
     assert "hunter" not in str(raised.value)
 
 

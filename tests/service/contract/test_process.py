@@ -131,9 +131,7 @@ def test_a_closed_pipe_is_no_news() -> None:
     assert 1 == process.returncode
 
 
-def test_introduction(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_introduction(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A process says which database it is; below a supervisor, which has said so, it does not."""
     database = Database("url", "", "Postgres at h:5432, database d", "psql here")
     introduce(database)
