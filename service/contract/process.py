@@ -53,8 +53,8 @@ def say(text: str) -> None:
 async def stopping() -> AsyncIterator[asyncio.Event]:
     """Yield an event that is set by SIGTERM, by SIGINT and by the end of the supervisor.
 
-    Further SIGTERMs change nothing; a second SIGINT cancels the current task at once. Afterwards
-    both are ignored, to the end of the process: what is left to do then must not be cut short.
+    Further SIGTERMs change nothing; a second SIGINT cancels the current task at once. Once asked
+    to stop, the process hears neither any more: what is left to do must not be cut short.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -66,8 +66,14 @@ async def stopping() -> AsyncIterator[asyncio.Event]:
         stop.set()
 
     # Not the loop's own handlers: taking those away makes the signal deadly for a moment.
-    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set))
-    signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(interrupt))
+    before = {
+        signal.SIGTERM: signal.signal(
+            signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set)
+        ),
+        signal.SIGINT: signal.signal(
+            signal.SIGINT, lambda *_: loop.call_soon_threadsafe(interrupt)
+        ),
+    }
     lifeline = os.environ.get(LIFELINE)
 
     def orphaned(descriptor: int) -> None:
@@ -80,10 +86,21 @@ async def stopping() -> AsyncIterator[asyncio.Event]:
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number, handler in before.items():
+            signal.signal(number, _deaf if stop.is_set() else handler)
         if lifeline is not None:
             loop.remove_reader(int(lifeline))
+
+
+def _deaf(*_: object) -> None:
+    """Stands where SIG_IGN would: children started meanwhile would inherit that."""
+
+
+def _stay_deaf() -> None:
+    # The interpreter takes its handlers away while it ends; what is ignored stays ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is _deaf:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def command_line(app: Callable[..., object]) -> NoReturn:
@@ -114,4 +131,5 @@ def command_line(app: Callable[..., object]) -> NoReturn:
         code = int(getattr(error, "exit_code", USAGE))
     else:
         code = result if isinstance(result, int) else OK
+    _stay_deaf()
     sys.exit(code)

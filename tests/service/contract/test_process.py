@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -24,17 +25,36 @@ def _no_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(LIFELINE, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """What a test does to the signals ends with it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_signals_ask_to_stop(number: signal.Signals) -> None:
-    """SIGTERM and SIGINT set the event; SIGTERM again changes nothing."""
+    """SIGTERM and SIGINT set the event; from then on neither changes anything."""
     async with stopping() as stop:
         assert not stop.is_set()
         os.kill(os.getpid(), number)
         await asyncio.wait_for(stop.wait(), 10)
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0)
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(0)
+
+
+async def test_unasked_the_signals_are_as_before() -> None:
+    """Work that ends by itself leaves the signals as it found them."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    async with stopping():
+        assert before != [signal.getsignal(number) for number in numbers]
+    assert before == [signal.getsignal(number) for number in numbers]
 
 
 async def test_a_second_interrupt_cancels() -> None:
