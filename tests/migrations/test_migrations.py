@@ -17,7 +17,9 @@ from ops.schema import SCHEMA, dump
 from service.contract.embedded import binaries
 from service.contract.postgres import Database
 from tests.support.clones import Template
+from tests.support.ledger import held
 from tests.support.processes import REPOSITORY, url_of
+from tests.support.waiting import until
 
 VERSIONS = sorted((Path(migrations.__file__).parent / "versions").glob("*.py"))
 
@@ -108,21 +110,28 @@ def test_the_written_schema_is_the_real_one(database: Database) -> None:
 
 @pytest.mark.process
 def test_two_at_once(template: Template) -> None:
-    """Of two upgrades started together both succeed, and the schema is made once."""
+    """Of two upgrades at the same time one waits for the other; both succeed."""
     program = (
         "import sys, migrations, psycopg\n"
         "migrations.upgrade(lambda: psycopg.connect(sys.argv[1], autocommit=True))"
     )
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
     with template.empty() as database:
-        both = [
-            subprocess.Popen(
-                [sys.executable, "-c", program, url_of(database)],
-                cwd=REPOSITORY,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(2)
-        ]
+        # Hold what an upgrade holds until both are there.
+        with held(database.conninfo, "SELECT pg_advisory_xact_lock(7204316011)") as holder:
+            both = [
+                subprocess.Popen(
+                    [sys.executable, "-c", program, url_of(database)],
+                    cwd=REPOSITORY,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+                for _ in range(2)
+            ]
+            until(lambda: holder.execute(waiting.encode()).fetchone() == (2,), "both wait")
         said = [each.communicate()[1] for each in both]
         assert [0, 0] == [each.returncode for each in both], said
         assert migrations.head() == migrations.current(database.connect)
