@@ -28,6 +28,9 @@ OK, FAILED, USAGE, UNREACHABLE, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 69, 78, 13
 LIFELINE = "EVERYCLICK_LIFELINE"
 """Names the file descriptor of a pipe whose other end a supervisor holds: its end is our end."""
 
+DYING = 0.3
+"""Seconds that a killed supervisor is given to be gone altogether."""
+
 T = TypeVar("T")
 
 
@@ -77,9 +80,11 @@ async def stopping() -> AsyncIterator[asyncio.Event]:
     lifeline = os.environ.get(LIFELINE)
 
     def orphaned(descriptor: int) -> None:
-        # Nothing is ever written: readable means the other end is gone.
+        # Nothing is ever written: readable means the other end is going. Not gone: a process that
+        # is killed lets go of its files one by one, and the lock that makes it a user of the
+        # embedded Postgres may be the last. Stopping at once, nobody would be the last user.
         loop.remove_reader(descriptor)
-        stop.set()
+        loop.call_later(DYING, stop.set)
 
     if lifeline is not None:
         loop.add_reader(int(lifeline), orphaned, int(lifeline))

@@ -77,14 +77,16 @@ class EmbeddedPostgres:
                 return
             try:
                 with self._mutex():
-                    if locks.own(users):
-                        self._server.stop()
+                    try:
+                        if locks.own(users):
+                            self._server.stop()
+                    finally:
+                        # Before the mutex goes: of two who leave at once one must be the last.
+                        os.close(users)
             except OSError as error:
                 raise EmbeddedPostgresError(
                     f"The Postgres in {self._data_dir} could not be stopped: {error}"
                 ) from error
-            finally:
-                os.close(users)
 
     def ensure_running(self) -> bool:
         """If the server died start it again, wait out its recovery, and return True."""

@@ -412,6 +412,18 @@ def test_interrupt_amid_first_start(data_dir: Path) -> None:
     assert not any(data_dir.glob("postgres*"))
 
 
+def test_leaving_together(data_dir: Path) -> None:
+    """Of users that leave at the same moment one is the last: the server is stopped."""
+    for _ in range(5):
+        users = [EmbeddedPostgres(data_dir) for _ in range(4)]
+        for user in users:
+            user.start()
+        assert Processes(data_dir / "postgres").pids()
+        with ThreadPoolExecutor(len(users)) as pool:
+            list(pool.map(lambda user: user.stop(), users))
+        assert not Processes(data_dir / "postgres").pids()
+
+
 def test_directories_of_others_keep_their_modes(data_dir: Path) -> None:
     """Nothing above the cluster changes owner or permissions, DATA_DIR included if it was there."""
     data_dir.mkdir(mode=0o750)
