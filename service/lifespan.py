@@ -22,16 +22,16 @@ TOKENS = web.AppKey("tokens", Tokens)
 
 POOL: web.AppKey[AsyncConnectionPool] = web.AppKey("pool")
 
-POOL_SIZE = 8
-"""Connections per worker: enough to keep two cores of Postgres busy with single-row commits."""
+POOL_SIZE = 4
+"""Connections per worker for everything but redirects, which have lanes of their own."""
 
-WAITING = 1024
+WAITING = 256
 """Requests that may wait for a connection; past it they are shed with 503, so memory is bounded."""
 
 
 async def pool(app: web.Application) -> AsyncIterator[None]:
-    """Open the pool; an absent database does not keep the service from starting."""
-    opened = app[DATABASE].pool("everyclick-service", size=POOL_SIZE, waiting=WAITING)
+    """Open the API's pool; an absent database does not keep the service from starting."""
+    opened = app[DATABASE].pool("everyclick-api", size=POOL_SIZE, waiting=WAITING)
     await opened.open(wait=False)
     app[POOL] = opened
     yield
@@ -43,8 +43,10 @@ RECORDER: web.AppKey[Recorder] = web.AppKey("recorder")
 
 async def recorder(app: web.Application) -> AsyncIterator[None]:
     """Hold what records clicks."""
-    app[RECORDER] = Recorder(app[POOL], app[OBSERVE])
+    held = Recorder(app[DATABASE], app[OBSERVE])
+    app[RECORDER] = held
     yield
+    await held.close()
 
 
 PASSWORDS: web.AppKey[Passwords] = web.AppKey("passwords")

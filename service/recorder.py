@@ -1,83 +1,131 @@
-"""Records clicks: a redirect waits here until its click is durably committed, or for so long."""
+"""Records clicks: requests that arrive while a transaction is in flight join the next one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from itertools import count
-
-import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from service.contract.events import Click
 from service.contract.observations import DatabaseUnavailable, Observer
-from service.contract.outbox import Resolved, click_record, link_resolve
+from service.contract.outbox import Resolved, Visit
+from service.contract.postgres import Database
 from service.errors import Unavailable
+from service.lane import Lane, Ticket
 
-DEADLINE = 2.5
-"""Seconds until a redirect gives up and answers 503; clients are promised an answer within 3."""
 
-PAUSE = 0.02
-"""Seconds before the second try, doubling: a restarted database has every pooled connection dead
-once, and a redirect may meet several of them."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be under way at once. The defaults were measured; see ops/decisions.md."""
+
+    lanes: int = 3
+    """Transactions in flight."""
+
+    overlap: float = 0.003
+    """Seconds a transaction must have taken before another is begun beside it: on a fast disk one
+    at a time makes the largest batches, on a slow one several hide its latency."""
+
+    batch: int = 256
+    """Visits in one transaction."""
+
+    waiting: int = 1024
+    """Visits that may wait; past it they are shed, so that memory is bounded whatever the load."""
+
+    deadline: float = 2.5
+    """Seconds until a visit is given up with 503; clients are promised an answer within 3."""
+
+
+TICK = 0.05
+"""Seconds between two looks for visits whose time is over, while there are any."""
 
 
 class Recorder:
-    """Looks links up and records their clicks through a pool of connections."""
+    """Looks links up and records their clicks, many in one transaction.
 
-    def __init__(self, pool: AsyncConnectionPool, observe: Observer) -> None:
-        self._pool = pool
+    A visit that finds nothing in flight goes at once. Each visit has its own answer: a client that
+    goes away takes nobody with it, and a value that cannot be stored fails nobody else.
+    """
+
+    def __init__(self, database: Database, observe: Observer, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         self._observe = observe
+        self._idle = [Lane(database, observe) for _ in range(self._limits.lanes)]
+        self._busy: dict[Lane, asyncio.Task[None]] = {}
+        self._waiting: deque[Ticket] = deque()
+        self._clock: Callable[[], float] = asyncio.get_running_loop().time
+        self._ticking: asyncio.TimerHandle | None = None
 
-    async def record(self, code: str, click: Click) -> Resolved | None:
+    async def record(self, code: str, click: Click | None) -> Resolved | None:
         """Return where `code` leads, its click committed when the link is live; None when unknown.
 
-        Raises Unavailable after DEADLINE at the latest. The click may then be recorded or not,
-        but never twice: every try carries the same message_id.
+        Without a click nothing is recorded. Raises Unavailable when too many wait, and after the
+        deadline at the latest; the click may then be recorded or not, but never twice.
         """
-        return await self._bounded(self._record(code, click))
+        if len(self._waiting) >= self._limits.waiting:
+            raise Unavailable("Too many requests wait for the database; try again.")
+        now = self._clock()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Resolved | None] = loop.create_future()
+        self._waiting.append(Ticket(Visit(code, click), answer, now + self._limits.deadline))
+        self._dispatch(now)
+        return await answer
 
-    async def resolve(self, code: str) -> Resolved | None:
-        """Return where `code` leads and record nothing. Raises Unavailable like `record`."""
-        return await self._bounded(self._record(code, None))
-
-    async def _bounded(self, work: Coroutine[None, None, Resolved | None]) -> Resolved | None:
-        # asyncio.timeout would wait for psycopg to cancel the query, and that too can hang when
-        # the server does. The try is left behind instead; the pool bounds how many there can be.
-        task = asyncio.ensure_future(work)
-        try:
-            done, _ = await asyncio.wait({task}, timeout=DEADLINE)
-        except asyncio.CancelledError:
+    async def close(self) -> None:
+        """Finish what is under way and close the connections."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for lane in self._busy:
+            lane.cut()
+        for task in list(self._busy.values()):
             task.cancel()
-            raise
-        if done:
-            return task.result()
-        task.add_done_callback(_retrieve)
-        task.cancel()
-        self._observe(DatabaseUnavailable(doing="redirect", error=f"no commit in {DEADLINE} s"))
-        raise Unavailable("The click could not be recorded in time; try again.")
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+        for lane in self._idle:
+            await lane.close()
 
-    async def _record(self, code: str, click: Click | None) -> Resolved | None:
-        for tries in count():
-            try:
-                async with self._pool.connection() as connection:
-                    if click is None:
-                        return await link_resolve(connection, code)
-                    return await click_record(connection, code, click)
-            except (PoolTimeout, TooManyRequests, PoolClosed) as error:
-                raise self._unavailable(error) from error
-            except psycopg.OperationalError:
-                # A lost connection, or a COMMIT whose answer was lost: the same id makes it safe.
-                await asyncio.sleep(PAUSE * 2**tries)
-            except psycopg.Error as error:
-                raise self._unavailable(error) from error
-        raise AssertionError("the loop above has no end of its own")
+    def _dispatch(self, now: float) -> None:
+        """Begin another transaction, unless those that wait should rather join the next one."""
+        if not self._idle:
+            return
+        youngest = max((lane.since for lane in self._busy), default=0.0)
+        if now - youngest < self._limits.overlap:
+            return
+        lane = self._idle.pop()
+        lane.since = now
+        self._busy[lane] = asyncio.get_running_loop().create_task(self._drive(lane))
+        if self._ticking is None:
+            self._ticking = asyncio.get_running_loop().call_later(TICK, self._tick)
 
-    def _unavailable(self, error: Exception) -> Unavailable:
-        self._observe(DatabaseUnavailable(doing="redirect", error=str(error).strip()))
-        return Unavailable("The click could not be recorded; try again.")
+    async def _drive(self, lane: Lane) -> None:
+        """Carry batch after batch until nobody waits."""
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), self._limits.batch)
+                await lane.carry([self._waiting.popleft() for _ in range(size)])
+        finally:
+            del self._busy[lane]
+            self._idle.append(lane)
 
-
-def _retrieve(task: asyncio.Future[Resolved | None]) -> None:
-    if not task.cancelled():
-        task.exception()
+    def _tick(self) -> None:
+        """Give up the visits whose time is over, and the transactions that nobody waits for."""
+        now = self._clock()
+        late = [ticket for ticket in self._waiting if ticket.deadline <= now]
+        for _ in late:
+            self._waiting.popleft()  # the first to come are the first to be late
+        for lane in self._busy:
+            expired = [ticket for ticket in lane.batch if ticket.deadline <= now]
+            late += expired
+            if expired and len(expired) == len(lane.batch):
+                lane.cut()
+        late = [ticket for ticket in late if not ticket.answer.done()]
+        for ticket in late:
+            ticket.answer.set_exception(Unavailable("The click was not recorded in time."))
+        if late:
+            self._observe(
+                DatabaseUnavailable("redirect", f"{len(late)} visits had no answer in time")
+            )
+        self._ticking = None
+        if self._busy or self._waiting:
+            if self._waiting:
+                self._dispatch(now)
+            self._ticking = asyncio.get_running_loop().call_later(TICK, self._tick)

@@ -44,13 +44,12 @@ async def redirect(request: web.Request) -> web.Response:
 async def _resolve(request: web.Request, code: str) -> Resolved | None:
     if not is_code(code):
         return None
-    recorder = request.app[RECORDER]
-    if request.method == hdrs.METH_HEAD:
-        return await recorder.resolve(code)
-    headers = request.headers
-    click = Click(
-        new_message_id(),
-        clean_header(headers.get(hdrs.REFERER)),
-        clean_header(headers.get(hdrs.USER_AGENT)),
-    )
-    return await recorder.record(code, click)
+    click = None
+    if request.method != hdrs.METH_HEAD:
+        headers = request.headers
+        click = Click(
+            new_message_id(),
+            clean_header(headers.get(hdrs.REFERER)),
+            clean_header(headers.get(hdrs.USER_AGENT)),
+        )
+    return await request.app[RECORDER].record(code, click)

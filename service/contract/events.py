@@ -44,6 +44,9 @@ def clean_header(value: str | None) -> str | None:
     """
     if not value:
         return None
+    if value.isascii() and value.isprintable():
+        # As good as all of them, at a tenth of the cost of what follows.
+        return value[:TEXT_LIMIT].strip() or None
     if not value.isascii():
         value = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return _CONTROL.sub(" ", value[:TEXT_LIMIT]).strip() or None

@@ -19,6 +19,7 @@ from service.contract.observations import (
     EventBuried,
     EventFailed,
     FaultDrill,
+    JobFailed,
     LinkPurged,
     Listening,
     LogPruned,
@@ -56,8 +57,13 @@ def logger(level: Level, form: Literal["auto", "json", "console"], process: str)
     )
     _adopt_libraries(sys.stderr, shared, final)
 
+    least: int = getattr(logging, level.upper())
+
     def log(observation: Observation) -> None:
         wanted = level_of(observation)
+        if getattr(logging, wanted.upper()) < least:
+            # Most redirects end here: before anything is put into words.
+            return
         structured.log(getattr(logging, wanted.upper()), name_of(observation), **_told(observation))
 
     return log
@@ -88,7 +94,7 @@ def level_of(observation: Observation) -> Level:
             return "info"
         case EventFailed() | DatabaseUnavailable() | FaultDrill() | DataLossAccepted():
             return "warning"
-        case EventBuried() | RequestFailed() | WorkerExited():
+        case EventBuried() | JobFailed() | RequestFailed() | WorkerExited():
             return "error"
         case _:
             assert_never(observation)
@@ -124,5 +130,7 @@ def _adopt_libraries(
     root.setLevel(logging.WARNING)
     # aiohttp logs a traceback for every malformed request: anyone could fill the disk with them.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # We report what goes wrong in a job; the rest is noise while a database is away.
+    logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
     # The pool tells of each failed try to connect; DatabaseUnavailable says it once.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)

@@ -15,6 +15,7 @@ from service.contract.observations import (
     EventBuried,
     EventFailed,
     FaultDrill,
+    JobFailed,
     LinkPurged,
     Listening,
     LogPruned,
@@ -97,6 +98,11 @@ class RelayMetrics:
             "everyclick_outbox_oldest_seconds", "Age of the oldest due event", registry=registry
         )
         self._dead = Gauge("everyclick_dead_letters", "Dead letters standing", registry=registry)
+        self._failures = Counter(
+            "everyclick_relay_job_failures",
+            "Jobs that met an error nobody expected",
+            registry=registry,
+        )
         self._unavailable = Counter(
             "everyclick_relay_database_unavailable",
             "Times the relay lost the database",
@@ -114,6 +120,8 @@ class RelayMetrics:
                 self._deferred.set(observation.deferred)
                 self._oldest.set(observation.oldest)
                 self._dead.set(observation.dead_letters)
+            case JobFailed():
+                self._failures.inc()
             case DatabaseUnavailable():
                 self._unavailable.inc()
             case (

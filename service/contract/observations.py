@@ -134,6 +134,14 @@ class EventBuried:
 
 
 @dataclass(frozen=True, slots=True)
+class JobFailed:
+    """A job of the relay met an error nobody expected; it will be asked for again."""
+
+    job: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
 class BacklogMeasured:
     """What waits: `oldest` is the age in seconds of the oldest event that is due."""
 
@@ -179,6 +187,7 @@ Observation = (
     | BatchMoved
     | EventFailed
     | EventBuried
+    | JobFailed
     | BacklogMeasured
     | PartitionsMade
     | LogPruned

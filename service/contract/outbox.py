@@ -1,11 +1,12 @@
-"""The outbox's writer: one statement looks a link up and records its click."""
+"""The outbox's writer: one statement looks links up and records their clicks, for many at once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+from pydantic_core import to_json
 
 from service.contract import statements
 from service.contract.events import Click
@@ -21,27 +22,32 @@ class Resolved:
     live: bool
 
 
-async def click_record(connection: AsyncConnection, code: str, click: Click) -> Resolved | None:
-    """Look `code` up and, when it is live, put `click` into the outbox: one transaction.
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A code that somebody asks for; `click` None when nothing is to be recorded (HEAD)."""
 
-    When this returns on an autocommit connection, the click is durably committed. None: no such
-    link. Safe to repeat with the same click, whatever became of an earlier try.
+    code: str
+    click: Click | None
+
+
+async def visits_record(
+    connection: AsyncConnection, visits: Sequence[Visit]
+) -> Mapping[str, Resolved]:
+    """Look the codes up and put the clicks of live links into the outbox: one transaction.
+
+    When this returns on an autocommit connection, the clicks are durably committed. Codes without
+    a link are not in the answer. Safe to repeat with the same visits, whatever became of an
+    earlier try.
     """
-    async with connection.cursor(row_factory=class_row(Resolved)) as cursor:
-        await cursor.execute(
-            _SQL["click_record"],
-            {
-                "code": code,
-                "message_id": click.message_id,
-                "referrer": click.referrer,
-                "user_agent": click.user_agent,
-            },
-        )
-        return await cursor.fetchone()
+    # One JSON document instead of an array per column: half the time in Python (8 µs → 4 µs a
+    # click at 100 of them), and one parameter however many there are.
+    document = to_json([_told(visit) for visit in visits]).decode()
+    cursor = await connection.execute(_SQL["visits_record"], {"visits": document}, prepare=True)
+    return {code: Resolved(target, live) for code, target, live in await cursor.fetchall()}
 
 
-async def link_resolve(connection: AsyncConnection, code: str) -> Resolved | None:
-    """Look `code` up and record nothing: for HEAD, which never counts."""
-    async with connection.cursor(row_factory=class_row(Resolved)) as cursor:
-        await cursor.execute(_SQL["link_resolve"], {"code": code})
-        return await cursor.fetchone()
+def _told(visit: Visit) -> dict[str, object]:
+    click = visit.click
+    if click is None:
+        return {"c": visit.code}
+    return {"c": visit.code, "m": click.message_id, "r": click.referrer, "u": click.user_agent}

@@ -6,19 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
+from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
 
-from service import recorder as module
 from service.contract.events import Click, new_message_id
 from service.contract.observations import DatabaseUnavailable, Observation
 from service.contract.outbox import Resolved
 from service.contract.postgres import Database
 from service.errors import Unavailable
-from service.recorder import DEADLINE, Recorder
+from service.recorder import Limits, Recorder
 from tests.support.ledger import (
     count,
+    first,
     held,
     make_link,
     message_ids,
@@ -39,20 +40,91 @@ def click() -> Click:
 
 @asynccontextmanager
 async def recording(
-    database: Database, observed: list[Observation], *, size: int = 4, waiting: int = 100
+    database: Database, observed: list[Observation], **limits: Any
 ) -> AsyncIterator[Recorder]:
-    """Yield a recorder with a pool of its own."""
-    pool = database.pool("everyclick-service", size=size, waiting=waiting)
-    await pool.open(wait=False)
+    """Yield a recorder with these limits and the usual ones."""
+    recorder = Recorder(database, observed.append, Limits(**limits))
     try:
-        yield Recorder(pool, observed.append)
+        yield recorder
     finally:
-        await pool.close(timeout=5.0)
+        await recorder.close()
+
+
+async def transactions(db: AsyncConnection) -> int:
+    """How many transactions have put something into the outbox."""
+    return await first(await db.execute("SELECT count(DISTINCT xmin::text) FROM outbox"))
 
 
 def test_the_deadline_keeps_the_promise() -> None:
     """Clients are promised an answer within three seconds."""
-    assert DEADLINE < 3.0
+    assert Limits().deadline < 3.0
+
+
+async def test_those_that_arrive_together_travel_together(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """The first goes at once; those that arrive while it is under way share the next transaction."""
+    await make_link(db)
+    async with recording(database, observed, overlap=60.0) as recorder:
+        with held(database.conninfo, BLOCKED):
+            alone = asyncio.create_task(recorder.record("hello", click()))
+            await until(lambda: waits_for_lock(db))
+            joining = [asyncio.create_task(recorder.record("hello", click())) for _ in range(99)]
+        found = await asyncio.gather(alone, *joining)
+    assert [FOUND] * 100 == found
+    assert 100 == await count(db, "outbox")
+    assert 2 == await transactions(db)
+
+
+async def test_a_batch_is_bounded(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """No transaction is larger than the limit."""
+    await make_link(db)
+    async with recording(database, observed, overlap=60.0, batch=10) as recorder:
+        await asyncio.gather(*(recorder.record("hello", click()) for _ in range(31)))
+    assert 4 == await transactions(db)
+
+
+async def test_a_slow_transaction_is_overlapped(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """What arrives while a transaction takes long does not wait for it."""
+    await make_link(db, "hello")
+    await make_link(db, "other")
+    async with recording(database, observed, overlap=0.01) as recorder:
+        with held(database.conninfo, "SELECT FROM links WHERE code = 'hello' FOR UPDATE"):
+            first_one = click()
+            await db.execute(
+                "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN PERFORM 1 FROM links WHERE code = ''hello'' FOR SHARE; RETURN NEW; END'"
+            )
+            await db.execute(
+                "CREATE TRIGGER slow BEFORE INSERT ON outbox FOR EACH ROW"
+                f" WHEN (NEW.message_id = '{first_one.message_id}') EXECUTE FUNCTION slow()".encode()
+            )
+            slow = asyncio.create_task(recorder.record("hello", first_one))
+            await until(lambda: waits_for_lock(db))
+            assert FOUND == await recorder.record("other", click())
+            assert not slow.done()
+        assert FOUND == await slow
+
+
+@pytest.mark.parametrize("bad", [0, 7, 19])
+async def test_a_bad_value_fails_nobody_else(
+    db: AsyncConnection, database: Database, observed: list[Observation], bad: int
+) -> None:
+    """A visit that Postgres refuses is unavailable; those that travel with it are recorded."""
+    await make_link(db)
+    clicks = [click() for _ in range(20)]
+    clicks[bad] = Click(new_message_id(), "NUL \0", None)
+    async with recording(database, observed, overlap=60.0) as recorder:
+        found = await asyncio.gather(
+            *(recorder.record("hello", each) for each in clicks), return_exceptions=True
+        )
+    assert isinstance(found.pop(bad), Unavailable)
+    assert [FOUND] * 19 == found
+    assert 19 == await count(db, "outbox")
 
 
 async def test_a_click_is_recorded(
@@ -64,7 +136,7 @@ async def test_a_click_is_recorded(
     async with recording(database, observed) as recorder:
         assert FOUND == await recorder.record("hello", sent)
         assert None is await recorder.record("unknown", click())
-        assert FOUND == await recorder.resolve("hello")
+        assert FOUND == await recorder.record("hello", None)
     assert {sent.message_id} == await message_ids(db, "outbox")
     assert [] == observed
 
@@ -103,35 +175,24 @@ async def test_a_locked_table(
 
 
 async def test_waiting_is_bounded(
-    db: AsyncConnection,
-    database: Database,
-    observed: list[Observation],
-    monkeypatch: pytest.MonkeyPatch,
+    db: AsyncConnection, database: Database, observed: list[Observation]
 ) -> None:
-    """Past the pool's bound clicks are shed at once; afterwards all connections work again."""
-    monkeypatch.setattr(module, "DEADLINE", 1.0)
+    """Past the bound clicks are shed at once; when the database goes on, so do the others."""
     await make_link(db)
-    async with recording(database, observed, size=2, waiting=5) as recorder:
+    async with recording(database, observed, lanes=1, waiting=5) as recorder:
         with held(database.conninfo, BLOCKED):
+            under_way = asyncio.create_task(recorder.record("hello", click()))
+            await until(lambda: waits_for_lock(db))
             tries = [asyncio.create_task(recorder.record("hello", click())) for _ in range(50)]
 
-            results = await asyncio.gather(*tries, return_exceptions=True)
-        assert {Unavailable} == {type(each) for each in results}
-        shed = [each for each in observed if "requests waiting" in getattr(each, "error", "")]
-        # At most two held a connection and five waited for one.
-        assert len(shed) >= 43
+            async def all_but_five() -> bool:
+                return 45 == sum(each.done() for each in tries)
 
-        async def serves() -> bool:
-            try:
-                return FOUND == await recorder.resolve("hello")
-            except Unavailable:
-                return False
-
-        await until(serves)
-        again = await asyncio.gather(*(recorder.record("hello", click()) for _ in range(4)))
-        assert [FOUND] * 4 == again
-    # A try that was given up may still have been committed when the table came free.
-    assert 4 <= await count(db, "outbox") <= 6
+            await until(all_but_five)
+        results = await asyncio.gather(under_way, *tries, return_exceptions=True)
+    assert 6 == results.count(FOUND)
+    assert 45 == sum(isinstance(each, Unavailable) for each in results)
+    assert 6 == await count(db, "outbox")
 
 
 async def test_killed_connections_are_replaced(
@@ -154,7 +215,7 @@ async def test_killed_connections_are_replaced(
             assert FOUND == await recorded
     assert {sent.message_id} == await message_ids(db, "outbox")
     assert 1 == await count(db, "outbox")
-    assert [] == observed
+    assert 1 == len(observed)
 
 
 async def test_a_restarted_database_loses_no_click(
@@ -162,10 +223,10 @@ async def test_a_restarted_database_loses_no_click(
 ) -> None:
     """With every pooled connection dead at once, as after a restart, all clicks are recorded."""
     await make_link(db)
-    async with recording(database, observed, size=4) as recorder:
+    async with recording(database, observed, batch=1, overlap=0.0) as recorder:
         with held(database.conninfo, BLOCKED) as blocker:
             tries = [asyncio.create_task(recorder.record("hello", click())) for _ in range(4)]
-            await until(lambda: waits_for_lock(db, 4))
+            await until(lambda: waits_for_lock(db, 3))
             blocker.rollback()
             await asyncio.gather(*tries)
         await db.execute(
@@ -184,7 +245,7 @@ async def test_a_lost_answer(
     await make_link(db)
     sent = click()
     async with proxied(database) as (proxy, broken), recording(broken, observed) as recorder:
-        assert FOUND == await recorder.resolve("hello")
+        assert FOUND == await recorder.record("hello", None)
         proxy.lose_answer = True
         assert FOUND == await recorder.record("hello", sent)
         assert not proxy.lose_answer
@@ -198,7 +259,7 @@ async def test_a_hanging_server(
     """A server that takes the statement and says nothing, not even to a cancel, is given up too."""
     await make_link(db)
     async with proxied(database) as (proxy, broken), recording(broken, observed) as recorder:
-        assert FOUND == await recorder.resolve("hello")
+        assert FOUND == await recorder.record("hello", None)
         proxy.hang()
         started = monotonic()
         with pytest.raises(Unavailable):
@@ -224,7 +285,7 @@ async def test_a_client_that_goes_away(
 ) -> None:
     """When the request is cancelled its try ends and its connection serves the next."""
     await make_link(db)
-    async with recording(database, observed, size=1) as recorder:
+    async with recording(database, observed, lanes=1) as recorder:
         with held(database.conninfo, BLOCKED):
             gone = asyncio.create_task(recorder.record("hello", click()))
             await until(lambda: waits_for_lock(db))

@@ -1,23 +1,20 @@
--- name: click_record
--- The link behind a code; when it is live, its click goes into the outbox with it.
+-- name: visits_record
+-- The links behind some codes; of those that are live, the clicks go into the outbox with it.
 -- No NOTIFY, no trigger, no counter: a transaction that has notified takes a database-wide lock
 -- at commit, and a counter makes every click of a link wait for the one before.
-WITH link AS (
-    SELECT id, target, disabled_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AS live
+WITH visit AS (
+    SELECT * FROM json_to_recordset(%(visits)s) AS visit (c text, m uuid, r text, u text)
+), link AS (
+    SELECT id, code, target,
+           disabled_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AS live
     FROM links
-    WHERE code = %(code)s
+    WHERE code = ANY (ARRAY(SELECT DISTINCT c FROM visit))
 ), event AS (
     INSERT INTO outbox (message_id, link_id, referrer, user_agent)
-    SELECT %(message_id)s, id, %(referrer)s, %(user_agent)s
-    FROM link
-    WHERE live
+    SELECT m, id, r, u
+    FROM visit JOIN link ON link.code = visit.c
+    WHERE live AND m IS NOT NULL
     -- A try whose COMMIT answer was lost is repeated with the same id.
     ON CONFLICT (message_id) DO NOTHING
 )
-SELECT target, live FROM link
-
--- name: link_resolve
--- The link behind a code, and nothing is recorded.
-SELECT target, disabled_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AS live
-FROM links
-WHERE code = %(code)s
+SELECT code, target, live FROM link

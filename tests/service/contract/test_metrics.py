@@ -55,6 +55,7 @@ def test_the_relays_names(registry: CollectorRegistry) -> None:
         "everyclick_outbox_oldest_seconds",
         "everyclick_dead_letters",
         "everyclick_relay_database_unavailable",
+        "everyclick_relay_job_failures",
     } == names(registry)
 
 

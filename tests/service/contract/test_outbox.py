@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,13 +12,18 @@ from psycopg import AsyncConnection
 
 from service.contract import statements
 from service.contract.events import Click, new_message_id
-from service.contract.outbox import Resolved, click_record, link_resolve
+from service.contract.outbox import Resolved, Visit, visits_record
 from service.contract.postgres import Database
 from tests.support.clones import Template
 from tests.support.ledger import count, make_link
 from tests.support.plans import scanned
 
 DEAD = ("expires_at = now()", "expires_at = now() - interval '1 s'", "disabled_at = now()")
+
+
+async def record(db: AsyncConnection, code: str, click: Click | None) -> Resolved | None:
+    """Record one visit on its own; without a click it is only looked up."""
+    return (await visits_record(db, [Visit(code, click)])).get(code)
 
 
 def click() -> Click:
@@ -29,7 +35,7 @@ async def test_a_live_links_click_is_recorded(db: AsyncConnection) -> None:
     """The target comes back, and the outbox has one event with all it needs, due at once."""
     link = await make_link(db)
     sent = click()
-    assert Resolved("https://example.com/", live=True) == await click_record(db, "hello", sent)
+    assert Resolved("https://example.com/", live=True) == await record(db, "hello", sent)
     cursor = await db.execute(
         "SELECT message_id, link_id, referrer, user_agent, attempts, last_error, first_failed_at,"
         " occurred_at BETWEEN now() - interval '1 min' AND now(), available_at <= now()"
@@ -43,7 +49,7 @@ async def test_a_link_that_expires_later_is_live(db: AsyncConnection) -> None:
     """Until its last moment a link's clicks count."""
     await make_link(db)
     await db.execute("UPDATE links SET expires_at = now() + interval '1 h'")
-    found = await click_record(db, "hello", click())
+    found = await record(db, "hello", click())
     assert found is not None
     assert found.live
     assert 1 == await count(db, "outbox")
@@ -55,8 +61,8 @@ async def test_a_dead_links_click_is_not(db: AsyncConnection, dead: str) -> None
     await make_link(db)
     await db.execute(f"UPDATE links SET {dead}".encode())
     expected = Resolved("https://example.com/", live=False)
-    assert expected == await click_record(db, "hello", click())
-    assert expected == await link_resolve(db, "hello")
+    assert expected == await record(db, "hello", click())
+    assert expected == await record(db, "hello", None)
     assert 0 == await count(db, "outbox")
 
 
@@ -64,8 +70,8 @@ async def test_a_dead_links_click_is_not(db: AsyncConnection, dead: str) -> None
 async def test_an_unknown_code(db: AsyncConnection, code: str) -> None:
     """A code nobody has, to the byte, leads nowhere and writes nothing."""
     await make_link(db)
-    assert None is await click_record(db, code, click())
-    assert None is await link_resolve(db, code)
+    assert None is await record(db, code, click())
+    assert None is await record(db, code, None)
     assert 0 == await count(db, "outbox")
 
 
@@ -73,15 +79,15 @@ async def test_the_same_click_twice_is_one_event(db: AsyncConnection) -> None:
     """A retried try answers the same and adds nothing."""
     await make_link(db)
     sent = click()
-    first = await click_record(db, "hello", sent)
-    assert first == await click_record(db, "hello", sent)
+    first = await record(db, "hello", sent)
+    assert first == await record(db, "hello", sent)
     assert 1 == await count(db, "outbox")
 
 
 async def test_looking_records_nothing(db: AsyncConnection) -> None:
     """HEAD's lookup answers the same and writes nothing."""
     await make_link(db)
-    assert Resolved("https://example.com/", live=True) == await link_resolve(db, "hello")
+    assert Resolved("https://example.com/", live=True) == await record(db, "hello", None)
     assert 0 == await count(db, "outbox")
 
 
@@ -98,7 +104,7 @@ async def test_nothing_but_one_event_is_written(db: AsyncConnection, database: D
     """The click's transaction inserts one row into the outbox and locks rows of no other table."""
     await make_link(db)
     async with await database.aconnect() as fresh, fresh.transaction():
-        await click_record(fresh, "hello", click())
+        await record(fresh, "hello", click())
         assert {"outbox": (1, 0, 0)} == await rows_written(fresh)
         locks = await fresh.execute(
             "SELECT DISTINCT relation::regclass::text FROM pg_locks"
@@ -122,7 +128,7 @@ async def test_no_trigger_no_notification(db: AsyncConnection, database: Databas
     await make_link(db)
     async with await database.aconnect() as listener:
         await listener.execute("LISTEN ch_pgqueuer")
-        await click_record(db, "hello", click())
+        await record(db, "hello", click())
         await db.execute("SELECT pg_notify('ch_pgqueuer', 'the end')")
         async for note in listener.notifies(timeout=10, stop_after=1):
             assert "the end" == note.payload
@@ -139,8 +145,8 @@ async def test_one_statement(db: AsyncConnection, monkeypatch: pytest.MonkeyPatc
         return await really(cursor, query, *arguments, **named)
 
     monkeypatch.setattr(psycopg.AsyncCursor, "execute", execute)
-    await click_record(db, "hello", click())
-    assert [statements.load("service.contract")["click_record"]] == sent
+    await record(db, "hello", click())
+    assert [statements.load("service.contract")["visits_record"]] == sent
     assert psycopg.pq.TransactionStatus.IDLE == db.info.transaction_status
 
 
@@ -148,8 +154,8 @@ async def test_any_code_is_only_a_value(db: AsyncConnection) -> None:
     """Quotes and comments in what a browser says stay text."""
     await make_link(db)
     rude = "'; DROP TABLE outbox; --"
-    await click_record(db, "hello", Click(new_message_id(), rude, rude))
-    assert None is await click_record(db, rude, click())
+    await record(db, "hello", Click(new_message_id(), rude, rude))
+    assert None is await record(db, rude, click())
     cursor = await db.execute("SELECT referrer, user_agent FROM outbox")
     assert [(rude, rude)] == await cursor.fetchall()
 
@@ -167,15 +173,30 @@ def crowded(template: Template) -> Iterator[Database]:
         yield database
 
 
-@pytest.mark.parametrize("name", ["click_record", "link_resolve"])
-async def test_the_lookup_uses_the_index(crowded: Database, name: str) -> None:
-    """Among 100 000 links the one is found through the index."""
-    parameters = {
-        "code": "code77777",
-        "message_id": new_message_id(),
-        "referrer": None,
-        "user_agent": None,
-    }
+@pytest.mark.parametrize("visits", [1, 256])
+async def test_the_lookup_uses_the_index(crowded: Database, visits: int) -> None:
+    """Among 100 000 links one is found through the index, and so are 256 at once."""
+    told = json.dumps([{"c": f"code{n}", "m": str(new_message_id())} for n in range(visits)])
     async with await crowded.aconnect() as db:
-        statement = statements.load("service.contract")[name]
-        assert set() == await scanned(db, statement, parameters)
+        statement = statements.load("service.contract")["visits_record"]
+        assert set() == await scanned(db, statement, {"visits": told})
+
+
+async def test_many_visits_each_get_their_own(db: AsyncConnection) -> None:
+    """Live, dead, unknown, asked twice and looked at: one statement tells them apart."""
+    one, _ = await make_link(db, "one"), await make_link(db, "dead")
+    two = await make_link(db, "two")
+    await db.execute("UPDATE links SET disabled_at = now() WHERE code = 'dead'")
+    sent = [click() for _ in range(5)]
+    visits = [
+        *(
+            Visit(code, each)
+            for code, each in zip(("one", "dead", "no", "two", "one"), sent, strict=True)
+        ),
+        Visit("two", None),
+    ]
+    found = await visits_record(db, visits)
+    assert {"one": True, "two": True, "dead": False} == {c: r.live for c, r in found.items()}
+    cursor = await db.execute("SELECT message_id, link_id FROM outbox")
+    expected = {(sent[0].message_id, one), (sent[3].message_id, two), (sent[4].message_id, one)}
+    assert expected == set(await cursor.fetchall())

@@ -1,0 +1,106 @@
+"""A lane: one connection, over which batches of visits travel one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import psycopg
+
+from service.contract.observations import DatabaseUnavailable, Observer
+from service.contract.outbox import Resolved, Visit, visits_record
+from service.contract.postgres import Database
+from service.errors import Unavailable
+
+APPLICATION = "everyclick-service"
+
+PAUSE, LONGEST_PAUSE = 0.02, 0.5
+"""Seconds before a lost connection is replaced, doubling from the first to the longest."""
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """One visit waiting for its answer, until `deadline` on the loop's clock."""
+
+    visit: Visit
+    answer: asyncio.Future[Resolved | None]
+    deadline: float
+
+
+class Lane:
+    """Carries batches; opens its connection when it needs it and replaces it when it is lost."""
+
+    def __init__(self, database: Database, observe: Observer) -> None:
+        self._database = database
+        self._observe = observe
+        self._connection: psycopg.AsyncConnection | None = None
+        self.batch: Sequence[Ticket] = ()
+        self.since = 0.0
+
+    async def carry(self, batch: Sequence[Ticket]) -> None:
+        """Record the batch's visits and answer each ticket, unless it was given up meanwhile.
+
+        A lost connection, or a COMMIT whose answer was lost, is tried again with the same ids
+        until every ticket has its answer or has been given up. Never raises.
+        """
+        self.since = asyncio.get_running_loop().time()
+        self.batch = batch
+        for tries in count():
+            waiting = [ticket for ticket in self.batch if not ticket.answer.done()]
+            if not waiting:
+                break
+            try:
+                await self._try(waiting)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                given_up = all(ticket.answer.done() for ticket in waiting)
+                await self._lost(error, reported=tries > 0 or given_up)
+                await asyncio.sleep(min(PAUSE * 2**tries, LONGEST_PAUSE))
+            except Exception as error:  # noqa: BLE001 - a value that Postgres or the driver refuses
+                await self._isolate(waiting, error)
+        self.batch = ()
+
+    def cut(self) -> None:
+        """End what is under way at once: a server that hangs would not confirm a cancel either."""
+        if self._connection is not None and not self._connection.closed:
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as wire:
+                wire.shutdown(socket.SHUT_RDWR)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _try(self, tickets: Sequence[Ticket]) -> None:
+        if self._connection is None:
+            self._connection = await self._database.aconnect(APPLICATION)
+        found = await visits_record(self._connection, [ticket.visit for ticket in tickets])
+        for ticket in tickets:
+            if not ticket.answer.done():
+                ticket.answer.set_result(found.get(ticket.visit.code))
+
+    async def _isolate(self, tickets: Sequence[Ticket], error: Exception) -> None:
+        """Find the visit that cannot be recorded by halving; its neighbours are."""
+        if len(tickets) == 1:
+            self._observe(DatabaseUnavailable(doing="redirect", error=str(error).strip()))
+            if not tickets[0].answer.done():
+                tickets[0].answer.set_exception(Unavailable("The click could not be recorded."))
+            return
+        for half in (tickets[: len(tickets) // 2], tickets[len(tickets) // 2 :]):
+            try:
+                await self._try(half)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                raise
+            except Exception as again:  # noqa: BLE001 - see carry
+                await self._isolate(half, again)
+
+    async def _lost(self, error: Exception, *, reported: bool) -> None:
+        if not reported:
+            self._observe(DatabaseUnavailable(doing="redirect", error=str(error).strip()))
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
