@@ -92,7 +92,8 @@ CREATE TABLE public.clicks (
     occurred_at timestamp with time zone NOT NULL,
     attempts integer DEFAULT 1 NOT NULL,
     referrer text,
-    user_agent text
+    user_agent text,
+    CONSTRAINT clicks_occurred_at_check CHECK (((occurred_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (occurred_at < '10000-01-01 00:00:00+00'::timestamp with time zone)))
 )
 PARTITION BY RANGE (message_id);
 
@@ -104,7 +105,8 @@ CREATE TABLE public.clicks_default (
     occurred_at timestamp with time zone CONSTRAINT clicks_occurred_at_not_null NOT NULL,
     attempts integer DEFAULT 1 CONSTRAINT clicks_attempts_not_null NOT NULL,
     referrer text,
-    user_agent text
+    user_agent text,
+    CONSTRAINT clicks_occurred_at_check CHECK (((occurred_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (occurred_at < '10000-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 CREATE TABLE public.clicks_hourly (
@@ -129,7 +131,8 @@ CREATE TABLE public.dead_letters (
 
 CREATE TABLE public.deleted_links (
     link_id bigint NOT NULL,
-    deleted_at timestamp with time zone DEFAULT now() NOT NULL
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
+    purged_at timestamp with time zone
 );
 
 CREATE TABLE public.links (
@@ -359,7 +362,7 @@ CREATE INDEX dead_letters_link_id ON public.dead_letters USING btree (link_id);
 
 CREATE INDEX links_owner_id_id ON public.links USING btree (owner_id, id);
 
-CREATE INDEX outbox_available_at ON public.outbox USING btree (available_at);
+CREATE INDEX outbox_available_at_id ON public.outbox USING btree (available_at, id);
 
 CREATE INDEX pgqueuer_ep_ea_idx ON public.pgqueuer USING btree (entrypoint, execute_after) WHERE (status = 'queued'::public.pgqueuer_status);
 

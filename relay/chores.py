@@ -53,17 +53,18 @@ async def purge_links(connection: AsyncConnection, observe: Observer, stop: asyn
     # the rollups could be locked, the last such batch is over.
     async with connection.transaction():
         await rollups_lock(connection)
-    for link_id in waiting:
+    for link in waiting:
         clicks = 0
         while not stop.is_set():
             async with connection.transaction():
                 await rollups_share(connection)
-                if not await deleted_link_claim(connection, link_id):
+                if not await deleted_link_claim(connection, link.link_id):
                     break  # another relay has removed the rest
-                removed = await deleted_link_purge(connection, link_id, CHUNK)
+                removed = await deleted_link_purge(connection, link.link_id, CHUNK)
                 if not removed:
-                    await deleted_link_purged(connection, link_id)
+                    await deleted_link_purged(connection, link.link_id)
             clicks += removed
             if not removed:
-                observe(LinkPurged(link_id, clicks))
+                if clicks or not link.purged:
+                    observe(LinkPurged(link.link_id, clicks))
                 break

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
 import psycopg
 from pgqueuer import PgQueuer
 from pgqueuer.models import Job, Schedule
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from relay import chores
 from relay.driver import PoolDriver
 from relay.mover import Mover
 from relay.transience import is_transient
-from service.contract.observations import DatabaseUnavailable, Observer
+from service.contract.observations import DatabaseUnavailable, JobFailed, Observer
 
 MOVE_CLICKS: Final = "move_clicks"
 PURGE_LINKS: Final = "purge_links"
@@ -60,42 +62,52 @@ class Consumer:
         self._queue.shutdown.set()
 
     async def _move_clicks(self, _: Job) -> None:
-        """Move batches until a short one, or until asked to stop."""
+        """Move batches until nothing is due, or until asked to stop."""
         if self.moving:
             # Another job of ours is at it and will not stop before the outbox is empty.
             return
         self.moving = True
         try:
-            async with self._pool.connection() as connection:
-                while await self._mover.move(connection) and not self._queue.shutdown.is_set():
-                    pass
-        except psycopg.Error as error:
-            # The events are as they were; the watcher will see them and ask again.
-            self._lost("move_clicks", error)
+            await self._do(MOVE_CLICKS, self._move)
         finally:
             self.moving = False
+
+    async def _move(self, connection: AsyncConnection) -> None:
+        while await self._mover.move(connection) and not self._queue.shutdown.is_set():
+            pass
 
     async def _purge_links(self, _: Job) -> None:
         if self.purging:
             return
         self.purging = True
         try:
-            async with self._pool.connection() as connection:
-                await chores.purge_links(connection, self._observe, self._queue.shutdown)
-        except psycopg.Error as error:
-            self._lost("purge_links", error)
+            await self._do(PURGE_LINKS, self._purge)
         finally:
             self.purging = False
 
+    async def _purge(self, connection: AsyncConnection) -> None:
+        await chores.purge_links(connection, self._observe, self._queue.shutdown)
+
     async def _make_partitions(self, _: Schedule) -> None:
-        async with self._pool.connection() as connection:
-            await chores.make_partitions(connection, self._observe)
+        await self._do(
+            "make_partitions", lambda connection: chores.make_partitions(connection, self._observe)
+        )
 
     async def _prune_logs(self, _: Schedule) -> None:
-        async with self._pool.connection() as connection:
-            await chores.prune_logs(connection, self._observe)
+        await self._do(
+            "prune_logs", lambda connection: chores.prune_logs(connection, self._observe)
+        )
 
-    def _lost(self, doing: str, error: psycopg.Error) -> None:
-        if not is_transient(error):
-            raise error
-        self._observe(DatabaseUnavailable(doing=doing, error=str(error).strip()))
+    async def _do(self, job: str, work: Callable[[AsyncConnection], Awaitable[None]]) -> None:
+        """Do the work on a connection; what goes wrong is reported here and nowhere else.
+
+        Nothing is lost by it: events are as they were, and the watcher or the schedule asks again.
+        """
+        try:
+            async with self._pool.connection() as connection:
+                await work(connection)
+        except Exception as error:  # noqa: BLE001 - PgQueuer would log it in words of its own
+            if isinstance(error, psycopg.Error) and is_transient(error):
+                self._observe(DatabaseUnavailable(doing=job, error=str(error).strip()))
+            else:
+                self._observe(JobFailed(job, error))

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 import psycopg
 from prometheus_client import CollectorRegistry
 
-from relay.events import PendingEvent, examine
 from relay.faults import FaultDrill
 from relay.mover import Mover, Policy
 from relay.session import Session
@@ -66,20 +65,16 @@ async def run(settings: RelaySettings, database: Database) -> int:
 
 def mover(settings: RelaySettings, observe: Observer) -> Mover:
     """Return the mover that the settings describe, and say loudly when it is to fail on purpose."""
-    drill = FaultDrill(settings.relay_fault_rate, settings.relay_max_attempts, random.random)
-
-    def handle(event: PendingEvent) -> None:
-        examine(event)
-        drill(event)
-
+    drill = None
     if settings.relay_fault_rate > 0:
         observe(FaultDrillActive(settings.relay_fault_rate))
+        drill = FaultDrill(settings.relay_fault_rate, settings.relay_max_attempts, random.random)
     return Mover(
         Policy(
             batch_size=settings.relay_batch_size,
             max_attempts=settings.relay_max_attempts,
             backoff_seconds=settings.relay_backoff_seconds,
-            handle=handle,
+            handle=drill,
             chance=random.random,
         ),
         observe,

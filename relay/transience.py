@@ -27,3 +27,8 @@ def is_transient(error: psycopg.Error) -> bool:
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return error.sqlstate[:2] in _TRANSIENT_CLASSES
+
+
+def is_timeout(error: psycopg.Error) -> bool:
+    """Tell whether a smaller batch might have come through: it took too long, or waited too long."""
+    return isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable)

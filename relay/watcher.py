@@ -7,10 +7,12 @@ commit. The relay looks for itself instead, which is also the sweep that guarant
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 
 from psycopg_pool import AsyncConnectionPool
 
 from relay.consumer import MOVE_CLICKS, PURGE_LINKS, Consumer
+from relay.frontier import Frontier
 from relay.store.outbox import outbox_work
 from relay.store.pgqueuer import pgqueuer_enqueue
 
@@ -26,13 +28,16 @@ class Watcher:
     def __init__(self, pool: AsyncConnectionPool, consumer: Consumer) -> None:
         self._pool = pool
         self._consumer = consumer
+        self._frontier = Frontier(monotonic)
 
     async def run(self) -> None:
         """Look again and again, for ever. Raises psycopg.Error when the database is lost."""
         pause = QUICK
         async with self._pool.connection() as connection:
             while True:
-                work = await outbox_work(connection)
+                work = await outbox_work(connection, self._frontier.begin())
+                if not work.events_due:
+                    self._frontier.passed(work.place)
                 # Our own mover goes on until nothing is due; while it does, no job is needed.
                 if work.events_due and not work.move_queued and not self._consumer.moving:
                     await pgqueuer_enqueue(connection, MOVE_CLICKS)

@@ -43,7 +43,8 @@ CREATE INDEX links_owner_id_id ON links (owner_id, id);
 -- Links whose clicks the relay still has to remove.
 CREATE TABLE deleted_links (
     link_id    bigint PRIMARY KEY,
-    deleted_at timestamptz NOT NULL DEFAULT now()
+    deleted_at timestamptz NOT NULL DEFAULT now(),
+    purged_at  timestamptz
 );
 
 -- No foreign key to links: the redirect must not lock the link's row, and a link deleted while
@@ -60,7 +61,8 @@ CREATE TABLE outbox (
     user_agent      text,
     last_error      text
 );
-CREATE INDEX outbox_available_at ON outbox (available_at);
+-- The id tells apart events of one instant: a claim can go on exactly where the last one ended.
+CREATE INDEX outbox_available_at_id ON outbox (available_at, id);
 COMMENT ON COLUMN outbox.attempts IS 'failed handlings so far';
 
 -- Partitioned on the key itself: a UUIDv7 orders by time, so the key is unique over all
@@ -68,7 +70,10 @@ COMMENT ON COLUMN outbox.attempts IS 'failed handlings so far';
 CREATE TABLE clicks (
     message_id  uuid PRIMARY KEY,
     link_id     bigint NOT NULL,
-    occurred_at timestamptz NOT NULL,
+    -- Outside these years no calendar of ours can show a click.
+    occurred_at timestamptz NOT NULL CHECK (
+        occurred_at >= '1970-01-01 00:00+00' AND occurred_at < '10000-01-01 00:00+00'
+    ),
     attempts    integer NOT NULL DEFAULT 1,
     referrer    text,
     user_agent  text

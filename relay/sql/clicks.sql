@@ -1,10 +1,22 @@
 -- name: clicks_move
--- Claimed events become clicks; the rollup grows by the rows that were really inserted.
+-- Due events become clicks; the rollup grows by the rows that were really inserted.
 -- Counting the batch instead would count an event twice that a retried COMMIT brought twice.
 -- Sorted by key throughout: two relays that meet on a row wait for each other in one order.
-WITH event AS (
+WITH claimed AS (
+    SELECT ctid AS tuple, available_at, id
+    FROM outbox
+    WHERE available_at <= now()
+      AND (available_at, id) >= (%(since)s::timestamptz, %(since_id)s::bigint)
+      -- Held to the end of the transaction: see rollups_lock, which waits for batches in flight.
+      AND (SELECT pg_advisory_xact_lock_shared(%(rollups)s) IS NOT NULL)
+    ORDER BY available_at, id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), event AS (
+    -- By physical place, which the lock just taken keeps valid: no index is read, and no stale
+    -- statistics can talk the planner into reading the whole table.
     DELETE FROM outbox
-    WHERE message_id = ANY(%(message_ids)s::uuid[])
+    WHERE ctid = ANY (ARRAY(SELECT tuple FROM claimed))
     RETURNING message_id, link_id, occurred_at, attempts, referrer, user_agent
 ), live AS (
     -- An event whose link was deleted meanwhile goes with it.
@@ -27,10 +39,25 @@ WITH event AS (
 ), risen AS (
     -- A dead letter whose click arrives after all, by a retried COMMIT, is not dead.
     DELETE FROM dead_letters USING click WHERE dead_letters.message_id = click.message_id
+), last AS (
+    SELECT available_at, id FROM claimed ORDER BY available_at DESC, id DESC LIMIT 1
+), margin AS (
+    SELECT now() - make_interval(secs => %(margin)s) AS begins
 )
-SELECT (SELECT count(*) FROM event) AS removed,
-       (SELECT count(*) FROM click) AS moved,
-       (SELECT count(*) FROM event) - (SELECT count(*) FROM live) AS orphans
+SELECT batch.claimed, batch.moved, batch.claimed - batch.live AS orphans,
+       -- Where the next claim may begin, as text: an instant may lie outside a client's calendar.
+       CASE WHEN past THEN last.available_at ELSE margin.begins END::text AS seen,
+       CASE WHEN past THEN last.id ELSE 0 END AS seen_id
+FROM margin
+CROSS JOIN (
+    SELECT (SELECT count(*) FROM claimed) AS claimed,
+           (SELECT count(*) FROM live) AS live,
+           (SELECT count(*) FROM click) AS moved
+) AS batch
+LEFT JOIN last ON true
+CROSS JOIN LATERAL (
+    SELECT batch.claimed = %(limit)s AND last.available_at < margin.begins AS past
+) AS whole
 
 -- name: clicks_partitions
 -- The monthly partitions from last month to some months ahead, made where missing.

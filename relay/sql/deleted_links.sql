@@ -26,16 +26,24 @@ WITH click AS (
 SELECT count(*) FROM click
 
 -- name: deleted_link_purged
--- What is left of a deleted link once its clicks are gone.
+-- What is left of a deleted link once its clicks are gone; the note of it goes a minute later.
+-- A batch may have begun before the deletion and not yet hold the lock that the purge waits for;
+-- the second purge finds what it brought.
 WITH event AS (
     DELETE FROM outbox WHERE link_id = %(link_id)s
 ), dead_letter AS (
     DELETE FROM dead_letters WHERE link_id = %(link_id)s
 ), rollup AS (
     DELETE FROM clicks_hourly WHERE link_id = %(link_id)s
+), first AS (
+    UPDATE deleted_links SET purged_at = now()
+    WHERE link_id = %(link_id)s AND purged_at IS NULL
 )
-DELETE FROM deleted_links WHERE link_id = %(link_id)s
+DELETE FROM deleted_links WHERE link_id = %(link_id)s AND purged_at IS NOT NULL
 
 -- name: deleted_links_waiting
--- Deleted links whose clicks have not been removed yet, in the order they were deleted.
-SELECT link_id FROM deleted_links ORDER BY deleted_at, link_id
+-- Deleted links to purge, for the first time or the second, in the order they were deleted.
+SELECT link_id, purged_at IS NOT NULL AS purged
+FROM deleted_links
+WHERE purged_at IS NULL OR deleted_at < now() - interval '1 minute'
+ORDER BY deleted_at, link_id

@@ -39,12 +39,11 @@ ON CONFLICT (message_id) DO NOTHING
 
 -- name: outbox_claim
 -- Due events, oldest first, locked for this transaction; those of another relay are passed over.
-SELECT message_id, link_id, extract(epoch FROM occurred_at)::float8 AS occurred, attempts
+SELECT message_id, link_id, attempts
 FROM outbox
 WHERE available_at <= now()
-  -- Held to the end of the transaction: see rollups_lock, which waits for every batch in flight.
-  AND (SELECT pg_advisory_xact_lock_shared(%(rollups)s) IS NOT NULL)
-ORDER BY available_at
+  AND (available_at, id) >= (%(since)s::timestamptz, %(since_id)s::bigint)
+ORDER BY available_at, id
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED
 
@@ -63,9 +62,17 @@ WHERE outbox.message_id = failure.message_id
 
 -- name: outbox_work
 -- What there is to do, and whether a job for it is queued already.
-SELECT EXISTS (SELECT FROM outbox WHERE available_at <= now()) AS events_due,
+SELECT EXISTS (
+           SELECT FROM outbox
+           WHERE available_at <= now()
+             AND (available_at, id) >= (%(since)s::timestamptz, %(since_id)s::bigint)
+       ) AS events_due,
        EXISTS (SELECT FROM pgqueuer WHERE entrypoint = 'move_clicks' AND status = 'queued')
            AS move_queued,
-       EXISTS (SELECT FROM deleted_links) AS links_deleted,
+       EXISTS (
+           SELECT FROM deleted_links
+           WHERE purged_at IS NULL OR deleted_at < now() - interval '1 minute'
+       ) AS links_deleted,
        EXISTS (SELECT FROM pgqueuer WHERE entrypoint = 'purge_links' AND status = 'queued')
-           AS purge_queued
+           AS purge_queued,
+       (now() - make_interval(secs => %(margin)s))::text AS seen

@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from relay.frontier import MARGIN, Place
+from relay.store.rollups import ROLLUPS
 from service.contract import statements
-from service.contract.events import MessageId
 
 _SQL = statements.load("relay")
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What became of a batch's events: removed = moved + duplicates + orphans."""
+    """What became of a batch's events: claimed = moved + duplicates + orphans.
 
-    removed: int
+    `seen` and `seen_id` are the place before which nothing due was left.
+    """
+
+    claimed: int
     moved: int
     orphans: int
+    seen: str
+    seen_id: int
 
     @property
     def duplicates(self) -> int:
-        return self.removed - self.moved - self.orphans
+        return self.claimed - self.moved - self.orphans
 
-    def __add__(self, other: Moved) -> Moved:
-        return Moved(
-            self.removed + other.removed, self.moved + other.moved, self.orphans + other.orphans
-        )
+    @property
+    def place(self) -> Place:
+        return Place(self.seen, self.seen_id)
 
 
-async def clicks_move(connection: AsyncConnection, message_ids: Sequence[MessageId]) -> Moved:
-    """Turn claimed events into clicks and add exactly the new ones to the rollup."""
+async def clicks_move(connection: AsyncConnection, since: Place, limit: int) -> Moved:
+    """Turn up to `limit` due events, oldest first, into clicks; add the new ones to the rollup.
+
+    One statement: on an autocommit connection it is the whole transaction.
+    """
     async with connection.cursor(row_factory=class_row(Moved)) as cursor:
-        await cursor.execute(_SQL["clicks_move"], {"message_ids": list(message_ids)})
+        await cursor.execute(
+            _SQL["clicks_move"],
+            {
+                "since": since.at,
+                "since_id": since.id,
+                "limit": limit,
+                "margin": MARGIN,
+                "rollups": ROLLUPS,
+            },
+            prepare=True,
+        )
         moved = await cursor.fetchone()
     if moved is None:
-        raise AssertionError("a query without FROM returns one row")
+        raise AssertionError("the margin is always one row")
     return moved
 
 

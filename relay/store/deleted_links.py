@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from psycopg import AsyncConnection
+from psycopg.rows import class_row
 
 from service.contract import statements
 from service.contract.events import LinkId
@@ -10,10 +13,19 @@ from service.contract.events import LinkId
 _SQL = statements.load("relay")
 
 
-async def deleted_links_waiting(connection: AsyncConnection) -> list[LinkId]:
-    """Return the links that were deleted, first deleted first."""
-    cursor = await connection.execute(_SQL["deleted_links_waiting"])
-    return [LinkId(link_id) for (link_id,) in await cursor.fetchall()]
+@dataclass(frozen=True, slots=True)
+class DeletedLink:
+    """A link to purge; `purged` when it was already, and this is the second look."""
+
+    link_id: LinkId
+    purged: bool
+
+
+async def deleted_links_waiting(connection: AsyncConnection) -> list[DeletedLink]:
+    """Return the links to purge, first deleted first."""
+    async with connection.cursor(row_factory=class_row(DeletedLink)) as cursor:
+        await cursor.execute(_SQL["deleted_links_waiting"])
+        return await cursor.fetchall()
 
 
 async def deleted_link_claim(connection: AsyncConnection, link_id: LinkId) -> bool:

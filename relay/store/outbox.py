@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from relay.events import PendingEvent
-from relay.store.rollups import ROLLUPS
+from relay.frontier import HEAD, MARGIN, Place
 from service.contract import statements
 from service.contract.events import MessageId
 
@@ -34,6 +34,12 @@ class Work:
     move_queued: bool
     links_deleted: bool
     purge_queued: bool
+    seen: str
+
+    @property
+    def place(self) -> Place:
+        """The place before which nothing was due, unless `events_due`."""
+        return Place(self.seen, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +53,12 @@ class Backlog:
     dead_letters: int
 
 
-async def outbox_work(connection: AsyncConnection) -> Work:
+async def outbox_work(connection: AsyncConnection, since: Place = HEAD) -> Work:
     """Tell what there is to do: a few index probes, whatever the backlog."""
     async with connection.cursor(row_factory=class_row(Work)) as cursor:
-        await cursor.execute(_SQL["outbox_work"])
+        await cursor.execute(
+            _SQL["outbox_work"], {"since": since.at, "since_id": since.id, "margin": MARGIN}
+        )
         work = await cursor.fetchone()
     if work is None:
         raise AssertionError("a query without FROM returns one row")
@@ -67,10 +75,12 @@ async def outbox_backlog(connection: AsyncConnection) -> Backlog:
     return backlog
 
 
-async def outbox_claim(connection: AsyncConnection, limit: int) -> list[PendingEvent]:
+async def outbox_claim(connection: AsyncConnection, since: Place, limit: int) -> list[PendingEvent]:
     """Lock up to `limit` due events, oldest first, passing over those another relay holds."""
     async with connection.cursor(row_factory=class_row(PendingEvent)) as cursor:
-        await cursor.execute(_SQL["outbox_claim"], {"limit": limit, "rollups": ROLLUPS})
+        await cursor.execute(
+            _SQL["outbox_claim"], {"since": since.at, "since_id": since.id, "limit": limit}
+        )
         return await cursor.fetchall()
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 
-from relay.events import examine
 from relay.mover import Mover, Policy
 from service.contract.observations import Observation
 
@@ -22,7 +22,6 @@ def make_mover(observed: list[Observation]) -> MakeMover:
         batch_size=500,
         max_attempts=5,
         backoff_seconds=0.0,
-        handle=examine,
         chance=lambda: 0.5,
     )
 
@@ -36,3 +35,9 @@ def make_mover(observed: list[Observation]) -> MakeMover:
 def mover(make_mover: MakeMover) -> Mover:
     """A mover with the usual policy."""
     return make_mover()
+
+
+async def one_pass(mover: Mover, connection: AsyncConnection) -> None:
+    """Move batches until nothing more is due, as the relay's job does."""
+    while await mover.move(connection):
+        pass

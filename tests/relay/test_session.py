@@ -15,6 +15,7 @@ from relay.events import PendingEvent
 from relay.mover import Mover
 from relay.session import APPLICATION, LISTENER, Session
 from relay.settings import RelaySettings
+from relay.store.outbox import outbox_work
 from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
@@ -247,7 +248,7 @@ async def test_a_deleted_link_is_purged_unasked(
         await link_delete(db, link)
 
         async def purged() -> bool:
-            return 0 == await count(db, "deleted_links")
+            return not (await outbox_work(db)).links_deleted
 
         await until(purged)
     assert (0, 0) == (await count(db, "clicks"), await count(db, "clicks_hourly"))

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from relay.frontier import HEAD
 from relay.store.outbox import outbox_backlog, outbox_claim, outbox_work
 from relay.store.pgqueuer import pgqueuer_enqueue
 from service.contract import statements
@@ -32,6 +33,16 @@ def laden(template: Template) -> Iterator[Database]:
         yield database
 
 
+PARAMETERS = {
+    "limit": ("integer", "500"),
+    "rollups": ("bigint", "7204316012"),
+    "since": ("text", "'-infinity'"),
+    "since_id": ("bigint", "0"),
+    "margin": ("float8", "0.5"),
+}
+"""What the statements take: type and an example of each."""
+
+
 @pytest.fixture
 async def db(laden: Database) -> AsyncIterator[psycopg.AsyncConnection]:
     """A connection to it; whatever a test does is rolled back."""
@@ -44,11 +55,13 @@ async def plan(db: psycopg.AsyncConnection, name: str, generic: bool) -> list[di
     await db.execute(
         f"SET LOCAL plan_cache_mode = force_{'generic' if generic else 'custom'}_plan".encode()
     )
-    text = statements.load("relay")[name].replace("%(limit)s", "$1").replace("%(rollups)s", "$2")
-    arguments = "(integer, bigint)" if "$1" in text else ""
-    await db.execute(f"PREPARE statement {arguments} AS {text}".encode())
-    values = "(500, 7204316012)" if arguments else ""
-    cursor = await db.execute(f"EXPLAIN (FORMAT JSON) EXECUTE statement {values}".encode())
+    text = statements.load("relay")[name]
+    for number, parameter in enumerate(PARAMETERS, 1):
+        text = text.replace(f"%({parameter})s", f"${number}")
+    kinds = ", ".join(kind for kind, _ in PARAMETERS.values())
+    await db.execute(f"PREPARE statement ({kinds}) AS {text}".encode())
+    values = ", ".join(value for _, value in PARAMETERS.values())
+    cursor = await db.execute(f"EXPLAIN (FORMAT JSON) EXECUTE statement ({values})".encode())
     row = await cursor.fetchone()
     await db.execute("DEALLOCATE statement")
     assert row is not None
@@ -76,8 +89,18 @@ def scans(found: list[dict[str, Any]]) -> set[tuple[str, str | None]]:
 async def test_claim_walks_the_index(db: psycopg.AsyncConnection, generic: bool) -> None:
     """The claim reads due events in the index's order and sorts nothing."""
     found = await plan(db, "outbox_claim", generic)
-    assert {("Index Scan", "outbox_available_at")} == scans(found)
+    assert {("Index Scan", "outbox_available_at_id")} == scans(found)
     assert not [node for node in found if "Sort" in node["Node Type"]]
+
+
+@pytest.mark.parametrize("generic", [False, True])
+async def test_move_never_reads_the_whole_outbox(
+    db: psycopg.AsyncConnection, generic: bool
+) -> None:
+    """The move finds due events by their index and deletes them where they stand."""
+    found = await plan(db, "clicks_move", generic)
+    read = {each for each in scans(found) if each[0] != "ModifyTable"}
+    assert {("Index Scan", "outbox_available_at_id"), ("Tid Scan", None)} == read
 
 
 @pytest.mark.parametrize("due", [0, 1000, ROWS])
@@ -91,12 +114,12 @@ async def test_probe_touches_the_index(db: psycopg.AsyncConnection, due: int) ->
         await db.execute("ANALYZE outbox")
     found = scans(await plan(db, "outbox_work", generic=False))
     if due < ROWS:
-        assert {"outbox_available_at"} == {index for _, index in found}
+        assert {"outbox_available_at_id"} == {index for _, index in found}
     else:
         # With everything due, the first row of the table will do as well.
         assert found <= {
-            ("Index Only Scan", "outbox_available_at"),
-            ("Index Scan", "outbox_available_at"),
+            ("Index Only Scan", "outbox_available_at_id"),
+            ("Index Scan", "outbox_available_at_id"),
             ("Seq Scan", None),
         }
     assert (due > 0) == (await outbox_work(db)).events_due
@@ -104,7 +127,7 @@ async def test_probe_touches_the_index(db: psycopg.AsyncConnection, due: int) ->
 
 async def test_claim_is_bounded_and_in_order(db: psycopg.AsyncConnection) -> None:
     """A claim takes as many as it may, the longest due first."""
-    claimed = await outbox_claim(db, 10)
+    claimed = await outbox_claim(db, HEAD, 10)
     assert list(range(1, 11)) == [event.link_id for event in claimed]
 
 
