@@ -1,0 +1,66 @@
+"""The service as it would be without coalescing: one transaction for each redirect.
+
+python -m ops.bench.single [plain]
+
+Everything is the service's own, but each transaction carries one visit, over eight connections at
+once. With `plain` the statement is another as well: the one for a single visit that anybody would
+write first, and that costs less than the one for many.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from aiohttp import web
+from psycopg import AsyncConnection
+
+from ops.bench.stage import SQL
+from service import lane, lifespan
+from service.cli.process import serve
+from service.contract.outbox import Resolved, Visit
+from service.contract.process import command_line
+from service.recorder import Limits, Recorder
+
+LIMITS = Limits(lanes=8, overlap=0.0, batch=1)
+"""Eight at once, each with one visit."""
+
+
+async def recorder(app: web.Application) -> AsyncIterator[None]:
+    """Hold what records clicks, with other limits than the service's."""
+    held = Recorder(app[lifespan.DATABASE], app[lifespan.OBSERVE], LIMITS)
+    app[lifespan.RECORDER] = held
+    yield
+    await held.close()
+
+
+async def visits_record(
+    connection: AsyncConnection, visits: Sequence[Visit]
+) -> Mapping[str, Resolved]:
+    """Look one code up and record its click: the plain statement for one visit."""
+    (visit,) = visits
+    assert visit.click is not None  # noqa: S101 - the load has no HEAD
+    cursor = await connection.execute(
+        SQL["visit_record"],
+        {
+            "code": visit.code,
+            "message_id": visit.click.message_id,
+            "referrer": visit.click.referrer,
+            "user_agent": visit.click.user_agent,
+        },
+        prepare=True,
+    )
+    row = await cursor.fetchone()
+    return {} if row is None else {visit.code: Resolved(*row)}
+
+
+def main(*, standalone_mode: bool = True) -> int:  # noqa: ARG001 - command_line passes it
+    """Serve as `python -m service` does."""
+    lifespan.recorder = recorder
+    if "plain" in sys.argv:
+        vars(lane)["visits_record"] = visits_record
+    return serve()
+
+
+if __name__ == "__main__":
+    command_line(main)
