@@ -7,25 +7,33 @@ from aiohttp import web
 from service import api, lifespan
 from service.contract.observations import Observer
 from service.contract.postgres import Database
-from service.problems import problems
-from service.redirects import redirect
+from service.problems import ANYTHING, guarded, unmatched
+from service.recorder import Limits, Recorder
+from service.redirects import REDIRECTS, ROUTE, Redirects
 from service.settings import ServiceSettings
 from service.tokens import Tokens
 
 
 def create_app(
-    settings: ServiceSettings, database: Database, key: bytes, observe: Observer
+    settings: ServiceSettings,
+    database: Database,
+    key: bytes,
+    observe: Observer,
+    limits: Limits | None = None,
 ) -> web.Application:
     """Return the app; nothing is opened until it starts up."""
-    app = web.Application(middlewares=[problems])
+    app = web.Application()
     app[lifespan.SETTINGS] = settings
     app[lifespan.DATABASE] = database
     app[lifespan.OBSERVE] = observe
     app[lifespan.TOKENS] = Tokens(key)
+    app[lifespan.RECORDER] = recorder = Recorder(database, observe, limits)
     app.cleanup_ctx.extend(
         [lifespan.pool, lifespan.recorder, lifespan.passwords, lifespan.readiness]
     )
     api.add_routes(app)
-    # Last, so that a code can never hide a path of our own.
-    app.router.add_get("/{code}", redirect)
+    # After them, so that a code can never hide a path of our own.
+    app[REDIRECTS] = redirects = Redirects(recorder, observe)
+    app.router.add_get(ROUTE, redirects.redirect)
+    app.router.add_route("*", ANYTHING, guarded(unmatched))
     return app

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
+from time import monotonic
 
 import psycopg
 
@@ -24,7 +25,7 @@ PAUSE, LONGEST_PAUSE = 0.02, 0.5
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """One visit waiting for its answer, until `deadline` on the loop's clock."""
+    """One visit waiting for its answer, until `deadline` on the monotonic clock."""
 
     visit: Visit
     answer: asyncio.Future[Resolved | None]
@@ -47,7 +48,7 @@ class Lane:
         A lost connection, or a COMMIT whose answer was lost, is tried again with the same ids
         until every ticket has its answer or has been given up. Never raises.
         """
-        self.since = asyncio.get_running_loop().time()
+        self.since = monotonic()
         self.batch = batch
         for tries in count():
             waiting = [ticket for ticket in self.batch if not ticket.answer.done()]

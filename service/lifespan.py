@@ -42,11 +42,9 @@ RECORDER: web.AppKey[Recorder] = web.AppKey("recorder")
 
 
 async def recorder(app: web.Application) -> AsyncIterator[None]:
-    """Hold what records clicks."""
-    held = Recorder(app[DATABASE], app[OBSERVE])
-    app[RECORDER] = held
+    """Let the recorder, which opens its connections by itself, finish and close them."""
     yield
-    await held.close()
+    await app[RECORDER].close()
 
 
 PASSWORDS: web.AppKey[Passwords] = web.AppKey("passwords")

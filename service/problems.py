@@ -1,8 +1,9 @@
-"""The one middleware: whatever goes wrong leaves as `application/problem+json` (RFC 9457)."""
+"""Whatever goes wrong leaves as `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 
@@ -14,10 +15,15 @@ from service.contract.observations import DatabaseUnavailable, RequestFailed, Re
 from service.errors import EveryclickError, MethodNotAllowed, NotFound, TooLarge, Unavailable
 from service.lifespan import OBSERVE
 
-REDIRECT = "/{code}"
-"""The route that reports for itself."""
+ANYTHING = "/{anything:.*}"
+"""The route of all paths that no other route has."""
+
+CATCH_ALL = "/{anything}"
+"""What aiohttp calls it; it is reported as UNMATCHED."""
 
 UNMATCHED = "unmatched"
+
+OUR_FAULT = "This is our fault; it has been reported."
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -32,12 +38,32 @@ _OURS = {error.status: error for error in (NotFound, MethodNotAllowed, TooLarge)
 _METHODS = hdrs.METH_ALL
 
 
-@web.middleware
+def guarded(handler: Handler) -> Handler:
+    """Return the handler with `problems` around it.
+
+    For every route but the redirect's, which answers for itself.
+    """
+    return partial(problems, handler=handler)
+
+
+async def unmatched(request: web.Request) -> web.StreamResponse:
+    """Refuse what no route answers: 405 when only the method is wrong, else 404."""
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        if resource.canonical != CATCH_ALL:
+            allowed |= (await resource.resolve(request))[1]
+    if allowed:
+        raise MethodNotAllowed(headers={hdrs.ALLOW: ",".join(sorted(allowed))})
+    raise NotFound
+
+
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer errors, add HEADERS, and report the request unless it was for a code."""
+    """Answer errors, add HEADERS, and report the request."""
     started = perf_counter()
     resource = request.match_info.route.resource
     route = UNMATCHED if resource is None else resource.canonical
+    if route == CATCH_ALL:
+        route = UNMATCHED
     try:
         response = await handler(request)
     except EveryclickError as error:
@@ -49,13 +75,12 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         response = answer(Unavailable("Try again in a moment."))
     except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace
         request.app[OBSERVE](RequestFailed(_method(request), route, error))
-        response = answer(EveryclickError("This is our fault; it has been reported."))
-    if route != REDIRECT:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        request.app[OBSERVE](
-            RequestServed(_method(request), route, response.status, perf_counter() - started)
-        )
+        response = answer(EveryclickError(OUR_FAULT))
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    request.app[OBSERVE](
+        RequestServed(_method(request), route, response.status, perf_counter() - started)
+    )
     return response
 
 

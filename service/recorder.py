@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 
 from service.contract.events import Click
 from service.contract.observations import DatabaseUnavailable, Observer
@@ -53,7 +53,6 @@ class Recorder:
         self._idle = [Lane(database, observe) for _ in range(self._limits.lanes)]
         self._busy: dict[Lane, asyncio.Task[None]] = {}
         self._waiting: deque[Ticket] = deque()
-        self._clock: Callable[[], float] = asyncio.get_running_loop().time
         self._ticking: asyncio.TimerHandle | None = None
 
     async def record(self, code: str, click: Click | None) -> Resolved | None:
@@ -64,7 +63,7 @@ class Recorder:
         """
         if len(self._waiting) >= self._limits.waiting:
             raise Unavailable("Too many requests wait for the database; try again.")
-        now = self._clock()
+        now = monotonic()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Resolved | None] = loop.create_future()
         self._waiting.append(Ticket(Visit(code, click), answer, now + self._limits.deadline))
@@ -108,7 +107,7 @@ class Recorder:
 
     def _tick(self) -> None:
         """Give up the visits whose time is over, and the transactions that nobody waits for."""
-        now = self._clock()
+        now = monotonic()
         late = [ticket for ticket in self._waiting if ticket.deadline <= now]
         for _ in late:
             self._waiting.popleft()  # the first to come are the first to be late

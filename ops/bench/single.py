@@ -10,28 +10,19 @@ write first, and that costs less than the one for many.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from aiohttp import web
 from psycopg import AsyncConnection
 
 from ops.bench.stage import SQL
-from service import lane, lifespan
+from service import lane, recorder
 from service.cli.process import serve
 from service.contract.outbox import Resolved, Visit
 from service.contract.process import command_line
-from service.recorder import Limits, Recorder
+from service.recorder import Limits
 
 LIMITS = Limits(lanes=8, overlap=0.0, batch=1)
 """Eight at once, each with one visit."""
-
-
-async def recorder(app: web.Application) -> AsyncIterator[None]:
-    """Hold what records clicks, with other limits than the service's."""
-    held = Recorder(app[lifespan.DATABASE], app[lifespan.OBSERVE], LIMITS)
-    app[lifespan.RECORDER] = held
-    yield
-    await held.close()
 
 
 async def visits_record(
@@ -56,7 +47,7 @@ async def visits_record(
 
 def main(*, standalone_mode: bool = True) -> int:  # noqa: ARG001 - command_line passes it
     """Serve as `python -m service` does."""
-    lifespan.recorder = recorder
+    vars(recorder)["Limits"] = lambda: LIMITS
     if "plain" in sys.argv:
         vars(lane)["visits_record"] = visits_record
     return serve()

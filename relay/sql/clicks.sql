@@ -46,8 +46,11 @@ WITH claimed AS (
 )
 SELECT batch.claimed, batch.moved, batch.claimed - batch.live AS orphans,
        -- Where the next claim may begin, as text: an instant may lie outside a client's calendar.
-       CASE WHEN past THEN last.available_at ELSE margin.begins END::text AS seen,
-       CASE WHEN past THEN last.id ELSE 0 END AS seen_id
+       -- After a full batch right behind it: what commits late meanwhile is left to a sweep. After a
+       -- short one a little before now, so that what commits late is found by the next look.
+       CASE WHEN batch.claimed = %(limit)s THEN last.available_at ELSE margin.begins END::text
+           AS seen,
+       CASE WHEN batch.claimed = %(limit)s THEN last.id ELSE 0 END AS seen_id
 FROM margin
 CROSS JOIN (
     SELECT (SELECT count(*) FROM claimed) AS claimed,
@@ -55,9 +58,6 @@ CROSS JOIN (
            (SELECT count(*) FROM click) AS moved
 ) AS batch
 LEFT JOIN last ON true
-CROSS JOIN LATERAL (
-    SELECT batch.claimed = %(limit)s AND last.available_at < margin.begins AS past
-) AS whole
 
 -- name: clicks_partitions
 -- The monthly partitions from last month to some months ahead, made where missing.

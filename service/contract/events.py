@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -18,8 +17,7 @@ TEXT_LIMIT = 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Click:
+class Click(NamedTuple):
     """One click on its way to the outbox.
 
     `message_id` is a UUIDv7 made before the first try to store the click; every retry and every

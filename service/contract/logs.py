@@ -60,9 +60,11 @@ def logger(level: Level, form: Literal["auto", "json", "console"], process: str)
     least: int = getattr(logging, level.upper())
 
     def log(observation: Observation) -> None:
+        if type(observation) is Redirected and least > logging.DEBUG:
+            # Most observations are these, and nobody wants to read them.
+            return
         wanted = level_of(observation)
         if getattr(logging, wanted.upper()) < least:
-            # Most redirects end here: before anything is put into words.
             return
         structured.log(getattr(logging, wanted.upper()), name_of(observation), **_told(observation))
 

@@ -30,7 +30,7 @@ class Stopped:
     clean: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double the time it takes to make one
 class Redirected:
     """One `GET` or `HEAD` of a code was answered; the canonical line of the hot path."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from psycopg import AsyncConnection
 from pydantic_core import to_json
@@ -22,8 +23,7 @@ class Resolved:
     live: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """A code that somebody asks for; `click` None when nothing is to be recorded (HEAD)."""
 
     code: str

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest.mock import Mock
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from aiohttp import web
@@ -298,8 +299,8 @@ def stage(database: Database, tmp_path: Path) -> Stage:
     with database.connect() as connection:
         if connection.info.server_version < 180000:
             pytest.skip("the stage is filled by uuidv7(), which Postgres has from 18 on")
-    postgres = Mock(EmbeddedPostgres, conninfo=database.conninfo, bin_dir=tmp_path)
-    return Stage(postgres, tmp_path)
+    postgres = SimpleNamespace(conninfo=database.conninfo, bin_dir=tmp_path)
+    return Stage(cast("EmbeddedPostgres", postgres), tmp_path)
 
 
 def test_lost_clicks_fail_the_measurement(stage: Stage) -> None:

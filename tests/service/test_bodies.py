@@ -10,7 +10,7 @@ from service import bodies
 from service.bodies import Body, Query, body, query
 from service.contract.observations import Observation, RequestFailed
 from service.lifespan import OBSERVE
-from service.problems import problems
+from service.problems import guarded
 
 Client = TestClient[web.Request, web.Application]
 JSON = {"Content-Type": "application/json"}
@@ -41,10 +41,10 @@ async def _ask(request: web.Request) -> web.Response:
 @pytest.fixture
 async def things(observed: list[Observation]) -> AsyncIterator[Client]:
     """A client of an app that reads bodies and queries, and must never fail at it."""
-    app = web.Application(middlewares=[problems])
+    app = web.Application()
     app[OBSERVE] = observed.append
-    app.router.add_post("/things", _make)
-    app.router.add_get("/things", _ask)
+    app.router.add_post("/things", guarded(_make))
+    app.router.add_get("/things", guarded(_ask))
     async with TestClient(TestServer(app)) as client:
         yield client
     assert [] == [seen for seen in observed if isinstance(seen, RequestFailed)]

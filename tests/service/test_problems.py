@@ -15,7 +15,7 @@ from service.contract.observations import (
 )
 from service.errors import CodeTaken, Invalid, Problem, Unauthenticated
 from service.lifespan import OBSERVE
-from service.problems import HEADERS, problems
+from service.problems import ANYTHING, HEADERS, guarded, problems, unmatched
 
 Client = TestClient[web.Request, web.Application]
 
@@ -47,10 +47,11 @@ async def _redirect(request: web.Request) -> web.Response:
 @pytest.fixture
 async def failing(observed: list[Observation]) -> AsyncIterator[Client]:
     """A client of an app that fails in every way."""
-    app = web.Application(middlewares=[problems])
+    app = web.Application()
     app[OBSERVE] = observed.append
-    app.router.add_get("/raise/{name}", _raise)
+    app.router.add_get("/raise/{name}", guarded(_raise))
     app.router.add_get("/{code}", _redirect)
+    app.router.add_route("*", ANYTHING, guarded(unmatched))
     async with TestClient(TestServer(app)) as client:
         yield client
 

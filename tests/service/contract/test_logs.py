@@ -25,7 +25,13 @@ Written = Callable[[], str]
 
 def example(kind: type[Any]) -> Observation:
     """One of these observations, filled with something."""
-    filled = {"int": 7, "float": 0.123456789, "str": "text", "bool": True}
+    filled = {
+        "int": 7,
+        "float": 0.123456789,
+        "str": "text",
+        "bool": True,
+        "RedirectOutcome": "found",
+    }
     values: dict[str, Any] = {}
     for field in fields(kind):
         if field.type == "BaseException":

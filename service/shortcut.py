@@ -1,0 +1,35 @@
+"""The way around the router: a plain `GET /code` reaches its redirect without being matched.
+
+Routing costs about as much as everything else that a redirect does in Python. Whatever is not
+exactly such a request takes the ordinary way and is answered by the same code.
+"""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from service.links import is_code
+from service.redirects import Redirects
+
+
+def shorten(runner: web.AppRunner, redirects: Redirects) -> None:
+    """Put the shortcut in front of the runner's app. Call it between setup and the first site."""
+    server = runner.server
+    if server is None:
+        raise RuntimeError("the runner has not been set up")
+    ordinary = server.request_handler
+    # Paths of our own that look like codes: /healthz and the like.
+    taken = {resource.canonical for resource in runner.app.router.resources()}
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path
+        if (
+            request.method == hdrs.METH_GET
+            and is_code(path[1:])
+            and path not in taken
+            and hdrs.EXPECT not in request.headers
+        ):
+            return await redirects.answer(request, path[1:])
+        return await ordinary(request)
+
+    server.request_handler = handle
