@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
 from service import api, lifespan
+from service.contract.gate import vet
 from service.contract.observations import Observer
 from service.contract.postgres import Database
 from service.problems import ANYTHING, guarded, unmatched
@@ -27,7 +30,9 @@ def create_app(
     app[lifespan.DATABASE] = database
     app[lifespan.OBSERVE] = observe
     app[lifespan.TOKENS] = Tokens(key)
-    app[lifespan.RECORDER] = recorder = Recorder(database, observe, limits)
+    app[lifespan.RECORDER] = recorder = Recorder(
+        database, observe, partial(vet, settings=settings), limits
+    )
     app.cleanup_ctx.extend(
         [lifespan.pool, lifespan.recorder, lifespan.passwords, lifespan.readiness]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -14,13 +14,17 @@ import psycopg
 
 from service.contract.observations import DatabaseUnavailable, Observer
 from service.contract.outbox import Resolved, Visit, visits_record
-from service.contract.postgres import Database
+from service.contract.postgres import Database, DurabilityError, SchemaError
 from service.errors import Unavailable
 
 APPLICATION = "everyclick-service"
 
 PAUSE, LONGEST_PAUSE = 0.02, 0.5
 """Seconds before a lost connection is replaced, doubling from the first to the longest."""
+
+
+Vet = Callable[[psycopg.AsyncConnection], Awaitable[None]]
+"""Looks at a new connection; raises SchemaError or DurabilityError when it is not to be used."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,9 +39,10 @@ class Ticket:
 class Lane:
     """Carries batches; opens its connection when it needs it and replaces it when it is lost."""
 
-    def __init__(self, database: Database, observe: Observer) -> None:
+    def __init__(self, database: Database, observe: Observer, vet: Vet) -> None:
         self._database = database
         self._observe = observe
+        self._vet = vet
         self._connection: psycopg.AsyncConnection | None = None
         self.batch: Sequence[Ticket] = ()
         self.since = 0.0
@@ -60,6 +65,8 @@ class Lane:
                 given_up = all(ticket.answer.done() for ticket in waiting)
                 await self._lost(error, reported=tries > 0 or given_up)
                 await asyncio.sleep(min(PAUSE * 2**tries, LONGEST_PAUSE))
+            except (SchemaError, DurabilityError) as error:
+                self._refuse(waiting, error)
             except Exception as error:  # noqa: BLE001 - a value that Postgres or the driver refuses
                 await self._isolate(waiting, error)
         self.batch = ()
@@ -78,7 +85,15 @@ class Lane:
 
     async def _try(self, tickets: Sequence[Ticket]) -> None:
         if self._connection is None:
-            self._connection = await self._database.aconnect(APPLICATION)
+            fresh = await self._database.aconnect(APPLICATION)
+            try:
+                # Before the first commit that somebody relies on: the server may be another one,
+                # or have other settings, than the one that was looked at when the process started.
+                await self._vet(fresh)
+            except BaseException:
+                await fresh.close()
+                raise
+            self._connection = fresh
         found = await visits_record(self._connection, [ticket.visit for ticket in tickets])
         for ticket in tickets:
             if not ticket.answer.done():
@@ -87,9 +102,7 @@ class Lane:
     async def _isolate(self, tickets: Sequence[Ticket], error: Exception) -> None:
         """Find the visit that cannot be recorded by halving; its neighbours are."""
         if len(tickets) == 1:
-            self._observe(DatabaseUnavailable(doing="redirect", error=str(error).strip()))
-            if not tickets[0].answer.done():
-                tickets[0].answer.set_exception(Unavailable("The click could not be recorded."))
+            self._refuse(tickets, error)
             return
         for half in (tickets[: len(tickets) // 2], tickets[len(tickets) // 2 :]):
             try:
@@ -98,6 +111,12 @@ class Lane:
                 raise
             except Exception as again:  # noqa: BLE001 - see carry
                 await self._isolate(half, again)
+
+    def _refuse(self, tickets: Sequence[Ticket], error: Exception) -> None:
+        self._observe(DatabaseUnavailable(doing="redirect", error=str(error).strip()))
+        for ticket in tickets:
+            if not ticket.answer.done():
+                ticket.answer.set_exception(Unavailable("The click could not be recorded."))
 
     async def _lost(self, error: Exception, *, reported: bool) -> None:
         if not reported:

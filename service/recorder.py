@@ -12,7 +12,7 @@ from service.contract.observations import DatabaseUnavailable, Observer
 from service.contract.outbox import Resolved, Visit
 from service.contract.postgres import Database
 from service.errors import Unavailable
-from service.lane import Lane, Ticket
+from service.lane import Lane, Ticket, Vet
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,12 @@ class Recorder:
     goes away takes nobody with it, and a value that cannot be stored fails nobody else.
     """
 
-    def __init__(self, database: Database, observe: Observer, limits: Limits | None = None) -> None:
+    def __init__(
+        self, database: Database, observe: Observer, vet: Vet, limits: Limits | None = None
+    ) -> None:
         self._limits = limits or Limits()
         self._observe = observe
-        self._idle = [Lane(database, observe) for _ in range(self._limits.lanes)]
+        self._idle = [Lane(database, observe, vet) for _ in range(self._limits.lanes)]
         self._busy: dict[Lane, asyncio.Task[None]] = {}
         self._waiting: deque[Ticket] = deque()
         self._ticking: asyncio.TimerHandle | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
@@ -68,14 +69,16 @@ def secret_key(settings: ServiceSettings, *, embedded: bool) -> bytes:
 
 
 def _kept_key(path: Path) -> bytes:
-    try:
-        # Exclusive creation: of two processes starting at once, one writes and both read.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
+    if not path.exists():
+        # Whole before it has its name: of two processes starting at once, one key wins, and nobody
+        # reads half of it.
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(SECRET_BYTES))
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
     key = path.read_text().strip().encode()
     if len(key) < SECRET_BYTES:
         raise ConfigurationError([f"{path} holds no usable key; delete it to have one made."])

@@ -43,6 +43,16 @@ async def gate(database: Database, settings: Settings, observe: Observer) -> Non
             return
 
 
+async def vet(connection: psycopg.AsyncConnection, settings: Settings) -> None:
+    """Return when a commit on this connection is one to acknowledge.
+
+    Raises SchemaError, and DurabilityError unless its loss is accepted.
+    """
+    await schema_check(connection)
+    if not settings.accept_data_loss:
+        await durability_check(connection)
+
+
 async def pass_once(database: Database, settings: Settings, observe: Observer) -> None:
     """Try the gate once. Raises psycopg.OperationalError when the database does not answer."""
     async with await database.aconnect("everyclick-gate") as connection:

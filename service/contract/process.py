@@ -54,7 +54,7 @@ def say(text: str) -> None:
 
 @asynccontextmanager
 async def stopping() -> AsyncIterator[asyncio.Event]:
-    """Yield an event that is set by SIGTERM, by SIGINT and by the end of the supervisor.
+    """Yield an event that is set by SIGTERM, SIGHUP, SIGINT and by the end of the supervisor.
 
     Further SIGTERMs change nothing; a second SIGINT cancels the current task at once. Once asked
     to stop, the process hears neither any more: what is left to do must not be cut short.
@@ -70,13 +70,12 @@ async def stopping() -> AsyncIterator[asyncio.Event]:
 
     # Not the loop's own handlers: taking those away makes the signal deadly for a moment.
     before = {
-        signal.SIGTERM: signal.signal(
-            signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(stop.set)
-        ),
-        signal.SIGINT: signal.signal(
-            signal.SIGINT, lambda *_: loop.call_soon_threadsafe(interrupt)
-        ),
+        number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+        for number in _asked_to_end()
     }
+    before[signal.SIGINT] = signal.signal(
+        signal.SIGINT, lambda *_: loop.call_soon_threadsafe(interrupt)
+    )
     lifeline = os.environ.get(LIFELINE)
 
     def orphaned(descriptor: int) -> None:
@@ -101,15 +100,32 @@ def _deaf(*_: object) -> None:
     """Stands where SIG_IGN would: children started meanwhile would inherit that."""
 
 
+def _asked_to_end() -> list[signal.Signals]:
+    # A terminal that closes sends SIGHUP; nohup means that it is to be ignored.
+    return [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """End in order, by the way that every `with` and `finally` is left."""
+    sys.exit(128 + number)
+
+
 def _stay_deaf() -> None:
     # The interpreter takes its handlers away while it ends; what is ignored stays ignored.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) is _deaf:
             signal.signal(number, signal.SIG_IGN)
 
 
 def command_line(app: Callable[..., object]) -> NoReturn:
     """Run a Typer app and exit the process, with a plain sentence and a code for every failure."""
+    for number in _asked_to_end():
+        # Even before there is a loop to stop: the embedded Postgres must not be left behind.
+        signal.signal(number, _leave)
     try:
         result = app(standalone_mode=False)
     except (ConfigurationError, SchemaError, DurabilityError) as error:

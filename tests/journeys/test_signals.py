@@ -7,11 +7,13 @@ import socket
 import time
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+from service.contract.embedded.processes import Processes as AtWork
 from service.contract.postgres import Database
 from tests.journeys.conftest import Measured
 from tests.support.http import Load, fetch, statuses
@@ -118,3 +120,14 @@ def test_relay_stops_amid_a_backlog(
     processes.cli("relay", "drain")
     assert {"outbox": 0, "clicks": events, "dead_letters": 0} == drained(sql)
     processes.cli("relay", "verify")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_ended_while_it_starts(embedded_processes: Processes, number: signal.Signals) -> None:
+    """Asked to end while Postgres is being made, the service ends and leaves nothing running."""
+    data_dir = Path(embedded_processes.env["DATA_DIR"])
+    starting = embedded_processes.start("service", env={"PORT": "0"})
+    until(lambda: any(data_dir.glob("postgres*")), "the making of the cluster")
+    starting.send(number)
+    assert starting.wait().code == 128 + number
+    assert [] == AtWork(data_dir / "postgres").pids()

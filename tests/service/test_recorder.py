@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 from service.contract.events import Click, new_message_id
 from service.contract.observations import DatabaseUnavailable, Observation
 from service.contract.outbox import Resolved
-from service.contract.postgres import Database
+from service.contract.postgres import Database, durability_check
 from service.errors import Unavailable
 from service.recorder import Limits, Recorder
 from tests.support.ledger import (
@@ -38,12 +38,17 @@ def click() -> Click:
     return Click(new_message_id(), None, None)
 
 
+async def vet(connection: AsyncConnection) -> None:
+    """A connection is good when a commit on it is durable."""
+    await durability_check(connection)
+
+
 @asynccontextmanager
 async def recording(
     database: Database, observed: list[Observation], **limits: Any
 ) -> AsyncIterator[Recorder]:
     """Yield a recorder with these limits and the usual ones."""
-    recorder = Recorder(database, observed.append, Limits(**limits))
+    recorder = Recorder(database, observed.append, vet, Limits(**limits))
     try:
         yield recorder
     finally:
@@ -266,6 +271,21 @@ async def test_a_hanging_server(
             await recorder.record("hello", click())
         assert monotonic() - started < 3.0
         proxy.go_on()
+        assert FOUND == await recorder.record("hello", click())
+
+
+async def test_no_commit_is_acknowledged_that_may_be_lost(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """A server that would lose the commit in a crash gets no click, whenever it was set so."""
+    await make_link(db)
+    name = db.info.dbname
+    await db.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off'.encode())
+    async with recording(database, observed) as recorder:
+        with pytest.raises(Unavailable):
+            await recorder.record("hello", click())
+        assert 0 == await count(db, "outbox")
+        await db.execute(f'ALTER DATABASE "{name}" RESET synchronous_commit'.encode())
         assert FOUND == await recorder.record("hello", click())
 
 

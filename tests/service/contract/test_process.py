@@ -18,6 +18,8 @@ from service.contract.postgres import Database, DurabilityError, SchemaError
 from service.contract.process import LIFELINE, command_line, introduce, run, say, stopping
 from service.contract.settings import ConfigurationError
 
+NUMBERS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
 
 @pytest.fixture(autouse=True)
 def _no_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,15 +30,15 @@ def _no_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     """What a test does to the signals ends with it."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in NUMBERS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", NUMBERS)
 async def test_signals_ask_to_stop(number: signal.Signals) -> None:
-    """SIGTERM and SIGINT set the event; from then on neither changes anything."""
+    """SIGTERM, SIGHUP and SIGINT set the event; from then on none changes anything."""
     async with stopping() as stop:
         assert not stop.is_set()
         os.kill(os.getpid(), number)
@@ -50,11 +52,10 @@ async def test_signals_ask_to_stop(number: signal.Signals) -> None:
 
 async def test_unasked_the_signals_are_as_before() -> None:
     """Work that ends by itself leaves the signals as it found them."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.getsignal(number) for number in numbers]
+    before = [signal.getsignal(number) for number in NUMBERS]
     async with stopping():
-        assert before != [signal.getsignal(number) for number in numbers]
-    assert before == [signal.getsignal(number) for number in numbers]
+        assert before != [signal.getsignal(number) for number in NUMBERS]
+    assert before == [signal.getsignal(number) for number in NUMBERS]
 
 
 async def test_a_second_interrupt_cancels() -> None:
