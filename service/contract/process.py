@@ -118,6 +118,8 @@ def _stay_deaf() -> None:
     # The interpreter takes its handlers away while it ends; what is ignored stays ignored.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) is _deaf:
+            # Blocked first: one that arrived in between would have no handler to go to.
+            signal.pthread_sigmask(signal.SIG_BLOCK, [number])
             signal.signal(number, signal.SIG_IGN)
 
 
