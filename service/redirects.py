@@ -9,18 +9,12 @@ from aiohttp import hdrs, web
 from service.contract.events import Click, clean_header, new_message_id
 from service.contract.observations import Observer, Redirected, RedirectOutcome, RequestFailed
 from service.errors import EveryclickError, Gone, NotFound
+from service.found import Found
 from service.links import is_code, is_safe_location
 from service.problems import OUR_FAULT, answer
 from service.recorder import Recorder
 
 ROUTE = "/{code}"
-
-HEADERS = {
-    # A redirect that a browser or a proxy keeps is a click that nobody counts.
-    hdrs.CACHE_CONTROL: "no-store",
-    # Set here because aiohttp otherwise tells its own version and Python's.
-    hdrs.SERVER: "everyclick",
-}
 
 
 class Redirects:
@@ -33,11 +27,11 @@ class Redirects:
         self._recorder = recorder
         self._observe = observe
 
-    async def redirect(self, request: web.Request) -> web.Response:
+    async def redirect(self, request: web.Request) -> web.StreamResponse:
         """Answer a routed request."""
         return await self.answer(request, request.match_info["code"])
 
-    async def answer(self, request: web.BaseRequest, code: str) -> web.Response:
+    async def answer(self, request: web.BaseRequest, code: str) -> web.StreamResponse:
         """Answer 302 to the link's target; 404 unknown, 410 not live, 503 not committed."""
         started = perf_counter()
         outcome: RedirectOutcome = "unavailable"
@@ -62,7 +56,7 @@ class Redirects:
                 outcome = "gone"
                 return answer(Gone())
             outcome = "found"
-            return web.Response(status=302, headers={hdrs.LOCATION: target, **HEADERS})
+            return Found(target)
         except EveryclickError as error:
             return answer(error)
         except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace

@@ -6,6 +6,8 @@ exactly such a request takes the ordinary way and is answered by the same code.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from aiohttp import hdrs, web
 
 from service.links import is_code
@@ -21,7 +23,7 @@ def shorten(runner: web.AppRunner, redirects: Redirects) -> None:
     # Paths of our own that look like codes: /healthz and the like.
     taken = {resource.canonical for resource in runner.app.router.resources()}
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+    def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         path = request.raw_path
         if (
             request.method == hdrs.METH_GET
@@ -29,7 +31,7 @@ def shorten(runner: web.AppRunner, redirects: Redirects) -> None:
             and path not in taken
             and hdrs.EXPECT not in request.headers
         ):
-            return await redirects.answer(request, path[1:])
-        return await ordinary(request)
+            return redirects.answer(request, path[1:])
+        return ordinary(request)
 
     server.request_handler = handle
