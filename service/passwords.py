@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from service.errors import Unavailable
 
@@ -21,6 +23,19 @@ WAITING = 64
 T = TypeVar("T")
 
 
+def _hash_of_nothing(hasher: PasswordHasher) -> str:
+    """Return what no password hashes to, as dear to compare with as a hash of today.
+
+    Written down instead of hashed: the 64 MiB that hashing takes are not to be every start's.
+    """
+    salt, digest = (
+        b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"
+
+
 class Passwords:
     """Holds the threads that hash; `close` lets go of them."""
 
@@ -29,8 +44,7 @@ class Passwords:
         self._hasher = PasswordHasher()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
         self._waiting = 0
-        # First in the queue, so whoever waits for it in a thread waits for a job that is running.
-        self._dummy = self._threads.submit(self._hasher.hash, secrets.token_hex())
+        self._dummy = _hash_of_nothing(self._hasher)
 
     async def hash(self, password: str) -> str:
         """Return a hash to keep. Raises Unavailable when too many wait already."""
@@ -53,7 +67,7 @@ class Passwords:
 
     def _verify(self, stored: str | None, password: str) -> bool:
         try:
-            self._hasher.verify(stored or self._dummy.result(), password)
+            self._hasher.verify(stored or self._dummy, password)
         except (VerificationError, InvalidHashError):
             return False
         return stored is not None

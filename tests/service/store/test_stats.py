@@ -1,4 +1,3 @@
-import time
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
@@ -115,7 +114,7 @@ async def test_unknown_zone_is_refused(db: psycopg.AsyncConnection) -> None:
 
 
 @pytest.mark.parametrize("timezone", ["UTC", "Europe/Berlin", "Asia/Kolkata"])
-async def test_three_years_of_hours_are_read_quickly(
+async def test_three_years_of_hours_are_read_by_their_key(
     db: psycopg.AsyncConnection, timezone: str
 ) -> None:
     """26,000 hourly rows are read by their key; clicks, if at all, by their index."""
@@ -130,14 +129,10 @@ async def test_three_years_of_hours_are_read_quickly(
         " FROM clicks_hourly, generate_series(0, 3) AS n WHERE link_id = 1"
     )
     await db.execute("ANALYZE clicks_hourly, clicks")
-    stats = await stats_read(db, LINK, Period(timezone))
-    times = []
     for _ in range(12):  # past the tenth psycopg and Postgres have settled on a generic plan
-        started = time.perf_counter()
         stats = await stats_read(db, LINK, Period(timezone))
-        times.append(time.perf_counter() - started)
-    assert (104_548, 30) == (stats.total, len(stats.by_day))
-    assert max(times[2:]) < 0.5
+        assert (104_548, 30) == (stats.total, len(stats.by_day))
+        assert {96} == {day.clicks for day in stats.by_day[1:]}
     parameters = {
         "link_id": LINK,
         "timezone": timezone,
