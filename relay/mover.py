@@ -22,6 +22,10 @@ SUSPICIONS = 3
 """Times in a row that one event alone may time out or lose the connection, as any may in an outage,
 before it costs the event an attempt."""
 
+SLOW = 0.5
+"""Seconds past which a batch is followed by one of half its size: a large batch is what a backlog
+needs, but clicks are seen only when it ends, and whoever waits for its rows waits as long."""
+
 
 class EventSuspected(Exception):
     """Handling this one event ended the connection or ran out of time, again and again."""
@@ -55,9 +59,10 @@ class Settled:
 class Mover:
     """Moves batches; remembers where it is in the outbox and how large a batch may be.
 
-    A batch that Postgres refuses is tried again at half its size, and so on: the events that it can
-    take land, and the one that it cannot is left alone with its error, which costs it an attempt.
-    From there the size doubles again.
+    As large as allowed while batches are quick, half as large after a slow one. One that Postgres
+    refuses is tried again at half its size, and so on: the events that it can take land, and the
+    one that it cannot is left alone with its error, which costs it an attempt. From there the size
+    doubles again.
     """
 
     def __init__(self, policy: Policy, observe: Observer) -> None:
@@ -85,12 +90,13 @@ class Mover:
         except psycopg.Error as error:
             await self._refused(connection, since, size, error)
             return True
+        seconds = perf_counter() - started
         self._suspicions = 0
-        self._size = min(size * 2, self._policy.batch_size)
+        self._size = max(size // 2, 1) if seconds > SLOW else min(size * 2, self._policy.batch_size)
         if moved is not None:
             self._frontier.passed(moved.place)
         if claimed:
-            self._report(claimed, moved, settled, perf_counter() - started)
+            self._report(claimed, moved, settled, seconds)
         return claimed == size
 
     async def _refused(

@@ -10,7 +10,9 @@ from service.contract.settings import Settings
 class RelaySettings(Settings):
     """Settings of `python -m relay`; each field is an environment variable of the same name."""
 
-    relay_batch_size: int = Field(500, ge=1, le=10_000, description="events per transaction")
+    relay_batch_size: int = Field(
+        5000, ge=1, le=10_000, description="events per transaction, at most"
+    )
     relay_max_attempts: int = Field(
         5, ge=1, le=1000, description="handlings of an event before it becomes a dead letter"
     )

@@ -86,6 +86,26 @@ async def test_a_full_batch_asks_for_another(db: AsyncConnection, make_mover: Ma
     assert 7 == await count(db, "clicks")
 
 
+async def test_a_slow_batch_is_followed_by_a_smaller_one(
+    db: AsyncConnection,
+    make_mover: MakeMover,
+    observed: list[Observation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Batches halve while they are slow, never below one event, and double when they are not."""
+    link = await make_link(db)
+    for _ in range(32):
+        await make_event(db, link)
+    mover = make_mover(batch_size=8)
+    monkeypatch.setattr("relay.mover.SLOW", 0.0)
+    for _ in range(5):
+        assert await mover.move(db)
+    monkeypatch.setattr("relay.mover.SLOW", 60.0)
+    await one_pass(mover, db)
+    sizes = [each.claimed for each in observed if isinstance(each, BatchMoved)]
+    assert [8, 4, 2, 1, 1, 1, 2, 4, 8, 1] == sizes
+
+
 async def test_oldest_due_first(db: AsyncConnection, make_mover: MakeMover) -> None:
     """A batch takes the events that have been due for longest, and none that is not due yet."""
     sent = await make_events(db, await make_link(db), 4)
