@@ -1,28 +1,53 @@
 """The service as it would be without coalescing: one transaction for each redirect.
 
-python -m ops.bench.single [plain]
+python -m ops.bench.single [plain | usual]
 
 Everything is the service's own, but each transaction carries one visit, over eight connections at
 once. With `plain` the statement is another as well: the one for a single visit that anybody would
-write first, and that costs less than the one for many.
+write first, and that costs less than the one for many. With `usual` the recorder is another, too:
+a psycopg pool and a transaction block around the plain statement, as psycopg's documentation has
+it, and as most services that write an outbox are written.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from psycopg import AsyncConnection
 
 from ops.bench.stage import SQL
-from service import lane, recorder
+from service import app, lane, recorder
 from service.cli.process import serve
+from service.contract.events import Click
 from service.contract.outbox import Resolved, Visit
+from service.contract.postgres import Database
 from service.contract.process import command_line
 from service.recorder import Limits
 
-LIMITS = Limits(lanes=8, overlap=0.0, batch=1)
+CONNECTIONS = 8
+
+LIMITS = Limits(lanes=CONNECTIONS, overlap=0.0, batch=1)
 """Eight at once, each with one visit."""
+
+
+class UsualRecorder:
+    """Records each visit for itself, on a connection of a pool; takes Recorder's place."""
+
+    def __init__(self, database: Database, *_: Any) -> None:
+        self._pool = database.pool("everyclick-single", size=CONNECTIONS, waiting=1024)
+
+    async def record(self, code: str, click: Click | None) -> Resolved | None:
+        """Return where `code` leads, its click committed."""
+        await self._pool.open()
+        async with self._pool.connection() as connection, connection.transaction():
+            found = await visits_record(connection, [Visit(code, click)])
+        return found.get(code)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close(timeout=1.0)
 
 
 async def visits_record(
@@ -50,6 +75,8 @@ def main(*, standalone_mode: bool = True) -> int:  # noqa: ARG001 - command_line
     vars(recorder)["Limits"] = lambda: LIMITS
     if "plain" in sys.argv:
         vars(lane)["visits_record"] = visits_record
+    if "usual" in sys.argv:
+        vars(app)["Recorder"] = UsualRecorder
     return serve()
 
 
