@@ -14,6 +14,7 @@ from relay.faults import FaultDrill
 from relay.mover import Mover, Policy
 from relay.session import Session
 from relay.settings import RelaySettings
+from relay.settlement import Terms
 from service.contract.gate import gate
 from service.contract.logs import logger
 from service.contract.metrics import RelayMetrics
@@ -72,10 +73,8 @@ def mover(settings: RelaySettings, observe: Observer) -> Mover:
     return Mover(
         Policy(
             batch_size=settings.relay_batch_size,
-            max_attempts=settings.relay_max_attempts,
-            backoff_seconds=settings.relay_backoff_seconds,
+            terms=Terms(settings.relay_max_attempts, settings.relay_backoff_seconds, random.random),
             handle=drill,
-            chance=random.random,
         ),
         observe,
     )

@@ -29,6 +29,19 @@ def is_transient(error: psycopg.Error) -> bool:
     return error.sqlstate[:2] in _TRANSIENT_CLASSES
 
 
-def is_timeout(error: psycopg.Error) -> bool:
-    """Tell whether a smaller batch might have come through: it took too long, or waited too long."""
-    return isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable)
+def is_drastic(error: psycopg.Error) -> bool:
+    """Tell whether a smaller batch might have come through.
+
+    It took too long, or waited too long for a lock, or took the connection with it.
+    """
+    return may_be_the_event(error) or isinstance(error, psycopg.errors.LockNotAvailable)
+
+
+def may_be_the_event(error: psycopg.Error) -> bool:
+    """Tell whether an event can do this by itself: use up the time, or end its worker."""
+    return isinstance(error, psycopg.errors.QueryCanceled) or lost(error)
+
+
+def lost(error: psycopg.Error) -> bool:
+    """Tell whether the connection went with it: without a code, or shut down or crashed."""
+    return error.sqlstate is None or error.sqlstate[:2] == "08" or error.sqlstate[:4] == "57P0"

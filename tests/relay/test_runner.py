@@ -86,9 +86,10 @@ def test_the_settings_make_the_policy(observed: list[Observation]) -> None:
     """Batch size, attempts and backoff are the settings'; without a drill nothing is handled."""
     settings = RelaySettings(relay_batch_size=7, relay_max_attempts=3, relay_backoff_seconds=0.25)
     policy = runner.mover(settings, observed.append)._policy
-    assert (7, 3, 0.25) == (policy.batch_size, policy.max_attempts, policy.backoff_seconds)
+    terms = policy.terms
+    assert (7, 3, 0.25) == (policy.batch_size, terms.max_attempts, terms.backoff_seconds)
     assert policy.handle is None
-    assert 0 <= policy.chance() < 1
+    assert 0 <= terms.chance() < 1
 
 
 @pytest.mark.parametrize("rate, clicks, dead", [(0.0, 40, 0), (0.5, 40, 0), (1.0, 0, 40)])
