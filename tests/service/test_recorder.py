@@ -132,6 +132,34 @@ async def test_a_bad_value_fails_nobody_else(
     assert 19 == await count(db, "outbox")
 
 
+async def test_a_connection_lost_while_a_bad_value_is_sought(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """When the connection is lost between the halves of a batch, those not answered yet are tried
+    again: the bad value is refused, its neighbour recorded, and nobody waits for ever.
+    """
+    await make_link(db)
+    await db.execute("CREATE SEQUENCE tries")
+    await db.execute(
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN IF nextval(''tries'') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid());"
+        " END IF; RETURN NEW; END'"
+    )
+    await db.execute(
+        "CREATE TRIGGER die BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION die()"
+    )
+    sent = click()
+    async with recording(database, observed, lanes=1) as recorder, asyncio.timeout(10):
+        refused, found = await asyncio.gather(
+            recorder.record("hello", Click(new_message_id(), "NUL \0", None)),
+            recorder.record("hello", sent),
+            return_exceptions=True,
+        )
+    assert isinstance(refused, Unavailable)
+    assert FOUND == found
+    assert {sent.message_id} == await message_ids(db, "outbox")
+
+
 async def test_a_click_is_recorded(
     db: AsyncConnection, database: Database, observed: list[Observation]
 ) -> None:
@@ -313,3 +341,27 @@ async def test_a_client_that_goes_away(
             with pytest.raises(asyncio.CancelledError):
                 await gone
         assert FOUND == await recorder.record("hello", click())
+
+
+async def test_a_hanging_look_at_a_new_connection(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """A server that stops answering before the connection was found good keeps no lane for ever."""
+    await make_link(db)
+    async with proxied(database) as (proxy, broken):
+
+        async def hang_and_vet(connection: AsyncConnection) -> None:
+            proxy.hang()
+            await vet(connection)
+
+        recorder = Recorder(broken, observed.append, hang_and_vet, Limits(lanes=1))
+        try:
+            with pytest.raises(Unavailable):
+                await recorder.record("hello", click())
+
+            async def idle() -> bool:
+                return not recorder._busy
+
+            await until(idle, within=3.0)
+        finally:
+            await recorder.close()
