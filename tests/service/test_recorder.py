@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
 from service.contract.events import Click, new_message_id
 from service.contract.observations import DatabaseUnavailable, Observation
@@ -17,6 +18,7 @@ from service.contract.outbox import Resolved
 from service.contract.postgres import Database, durability_check
 from service.errors import Unavailable
 from service.recorder import Limits, Recorder
+from tests.support.bouncer import bounced
 from tests.support.ledger import (
     count,
     first,
@@ -365,3 +367,63 @@ async def test_a_hanging_look_at_a_new_connection(
             await until(idle, within=3.0)
         finally:
             await recorder.close()
+
+
+async def test_many_share_few_server_connections(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """Behind a pooler recorders and others with statements of their own share one or two server
+    connections; each click is recorded once, and each query gets its own answer.
+    """
+    await make_link(db)
+    sent = [click() for _ in range(600)]
+    with bounced(database) as bouncer:
+        async with (
+            recording(bouncer.database, observed, batch=4, overlap=0.0) as one,
+            recording(bouncer.database, observed, batch=4, overlap=0.0) as two,
+            bouncer.database.pool("everyclick-api", size=2, waiting=9) as pool,
+        ):
+            asked = asyncio.create_task(_ask(pool))
+            found = await asyncio.gather(
+                *(one.record("hello", each) for each in sent[::2]),
+                *(two.record("hello", each) for each in sent[1::2]),
+            )
+            assert list(range(100)) == await asked
+    assert [FOUND] * 600 == found
+    assert {each.message_id for each in sent} == await message_ids(db, "outbox")
+    assert 600 == await count(db, "outbox")
+    assert [] == observed
+
+
+async def _ask(pool: AsyncConnectionPool) -> list[int]:
+    answers = []
+    for number in range(100):
+        async with pool.connection() as connection:
+            answers.append(await first(await connection.execute("SELECT %s::int", [number])))
+    return answers
+
+
+async def test_a_killed_pooler(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """A pooler that is killed under load and started again loses no click and doubles none."""
+    await make_link(db)
+    with bounced(database) as bouncer:
+        async with recording(bouncer.database, observed, batch=4, overlap=0.0) as recorder:
+            sent = [click() for _ in range(900)]
+            tries = [asyncio.create_task(recorder.record("hello", each)) for each in sent]
+
+            async def under_way() -> bool:
+                return await count(db, "outbox") > 0
+
+            await until(under_way)
+            bouncer.end()
+            bouncer.start()
+            results = await asyncio.gather(*tries, return_exceptions=True)
+    recorded = await message_ids(db, "outbox")
+    for each, result in zip(sent, results, strict=True):
+        # What was not acknowledged may be recorded all the same.
+        assert (result == FOUND and each.message_id in recorded) or isinstance(result, Unavailable)
+    assert len(recorded) == await count(db, "outbox")
+    assert FOUND == results[-1]
+    assert any(isinstance(each, DatabaseUnavailable) for each in observed)
