@@ -36,6 +36,7 @@ class Consumer:
         self, pool: AsyncConnectionPool, driver: PoolDriver, mover: Mover, observe: Observer
     ) -> None:
         self._pool = pool
+        self._driver = driver
         self._mover = mover
         self._observe = observe
         self._queue = PgQueuer(driver)
@@ -60,6 +61,10 @@ class Consumer:
     def stop(self) -> None:
         """Take no more jobs and let the one in hand end after its batch; `run` then returns."""
         self._queue.shutdown.set()
+
+    def wake(self) -> None:
+        """Look for a job now, should no notification come to say that there is one."""
+        self._driver.wake()
 
     async def _move_clicks(self, _: Job) -> None:
         """Move batches until nothing is due, or until asked to stop."""

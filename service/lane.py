@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -15,6 +13,7 @@ import psycopg
 from service.contract.observations import DatabaseUnavailable, Observer
 from service.contract.outbox import Resolved, Visit, visits_record
 from service.contract.postgres import Database, DurabilityError, SchemaError
+from service.contract.wire import cut
 from service.errors import Unavailable
 
 APPLICATION = "everyclick-service"
@@ -44,6 +43,7 @@ class Lane:
         self._observe = observe
         self._vet = vet
         self._connection: psycopg.AsyncConnection | None = None
+        self._fresh: psycopg.AsyncConnection | None = None
         self.batch: Sequence[Ticket] = ()
         self.since = 0.0
 
@@ -60,22 +60,20 @@ class Lane:
             if not waiting:
                 break
             try:
-                await self._try(waiting)
+                await self._deliver(waiting)
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 given_up = all(ticket.answer.done() for ticket in waiting)
                 await self._lost(error, reported=tries > 0 or given_up)
                 await asyncio.sleep(min(PAUSE * 2**tries, LONGEST_PAUSE))
             except (SchemaError, DurabilityError) as error:
                 self._refuse(waiting, error)
-            except Exception as error:  # noqa: BLE001 - a value that Postgres or the driver refuses
-                await self._isolate(waiting, error)
         self.batch = ()
 
     def cut(self) -> None:
         """End what is under way at once: a server that hangs would not confirm a cancel either."""
-        if self._connection is not None and not self._connection.closed:
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as wire:
-                wire.shutdown(socket.SHUT_RDWR)
+        for connection in (self._connection, self._fresh):
+            if connection is not None:
+                cut(connection)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -83,34 +81,43 @@ class Lane:
             await self._connection.close()
             self._connection = None
 
+    async def _deliver(self, tickets: Sequence[Ticket]) -> None:
+        """Record the visits; one that cannot be is found by halving, and its neighbours are.
+
+        Raises what is no visit's fault, wherever in the halving it happens.
+        """
+        try:
+            await self._try(tickets)
+        except (psycopg.OperationalError, psycopg.InterfaceError, SchemaError, DurabilityError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a value that Postgres or the driver refuses
+            if len(tickets) == 1:
+                self._refuse(tickets, error)
+                return
+            middle = len(tickets) // 2
+            await self._deliver(tickets[:middle])
+            await self._deliver(tickets[middle:])
+
     async def _try(self, tickets: Sequence[Ticket]) -> None:
         if self._connection is None:
-            fresh = await self._database.aconnect(APPLICATION)
-            try:
-                # Before the first commit that somebody relies on: the server may be another one,
-                # or have other settings, than the one that was looked at when the process started.
-                await self._vet(fresh)
-            except BaseException:
-                await fresh.close()
-                raise
-            self._connection = fresh
+            self._connection = await self._vetted()
         found = await visits_record(self._connection, [ticket.visit for ticket in tickets])
         for ticket in tickets:
             if not ticket.answer.done():
                 ticket.answer.set_result(found.get(ticket.visit.code))
 
-    async def _isolate(self, tickets: Sequence[Ticket], error: Exception) -> None:
-        """Find the visit that cannot be recorded by halving; its neighbours are."""
-        if len(tickets) == 1:
-            self._refuse(tickets, error)
-            return
-        for half in (tickets[: len(tickets) // 2], tickets[len(tickets) // 2 :]):
-            try:
-                await self._try(half)
-            except (psycopg.OperationalError, psycopg.InterfaceError):
-                raise
-            except Exception as again:  # noqa: BLE001 - see carry
-                await self._isolate(half, again)
+    async def _vetted(self) -> psycopg.AsyncConnection:
+        fresh = self._fresh = await self._database.aconnect(APPLICATION)
+        try:
+            # Before the first commit that somebody relies on: the server may be another one,
+            # or have other settings, than the one that was looked at when the process started.
+            await self._vet(fresh)
+        except BaseException:
+            await fresh.close()
+            raise
+        finally:
+            self._fresh = None
+        return fresh
 
     def _refuse(self, tickets: Sequence[Ticket], error: Exception) -> None:
         self._observe(DatabaseUnavailable(doing="redirect", error=str(error).strip()))

@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from service.contract import statements
 from service.contract.embedded import EmbeddedPostgres
+from service.contract.pooler import pooler_notice
 from service.contract.settings import ConfigurationError, Settings
 
 SCHEMA_HEAD = "0002"
@@ -61,15 +62,29 @@ class Database:
     psql: str
 
     def connect(self, application: str = "everyclick") -> psycopg.Connection:
-        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s."""
-        return psycopg.connect(self._conninfo(application), autocommit=True)
+        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s.
+
+        It prepares no statement, pooler or not: it is for migrations, whose statements run once.
+        """
+        return psycopg.connect(self._conninfo(application), autocommit=True, prepare_threshold=None)
 
     async def aconnect(self, application: str = "everyclick") -> psycopg.AsyncConnection:
-        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s."""
-        return await psycopg.AsyncConnection.connect(self._conninfo(application), autocommit=True)
+        """Open one autocommit connection. Raises psycopg.OperationalError within about 5 s.
+
+        It prepares no statement when a pooler stands between.
+        """
+        connection = await psycopg.AsyncConnection.connect(
+            self._conninfo(application), autocommit=True
+        )
+        try:
+            await pooler_notice(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
     def pool(self, application: str, *, size: int, waiting: int) -> AsyncConnectionPool:
-        """Return a closed pool of at most `size` autocommit connections.
+        """Return a closed pool of at most `size` autocommit connections like those of `aconnect`.
 
         A caller waits at most 2 s for one; past `waiting` callers it fails at once. Both raise a
         subclass of psycopg.OperationalError.
@@ -77,6 +92,7 @@ class Database:
         return AsyncConnectionPool(
             self._conninfo(application),
             kwargs={"autocommit": True},
+            configure=pooler_notice,
             name=application,
             min_size=1,
             max_size=size,
