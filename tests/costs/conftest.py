@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
 from psycopg import AsyncConnection
 
+from relay.events import PendingEvent
+from relay.mover import Mover, Policy
 from service.contract.events import Click, new_message_id
 from service.contract.observations import Observation
 from service.contract.outbox import Resolved
@@ -90,3 +92,24 @@ async def counted(
         finally:
             await recorder.close()
     assert [] == observed
+
+
+async def fill(db: AsyncConnection, events: int, links: int = 1, due: str = "0 s") -> None:
+    """Put so many events of the links 1, 2, … into the outbox, due after a while."""
+    await db.execute(
+        "INSERT INTO outbox (message_id, link_id, available_at, referrer, user_agent)"
+        " SELECT message_id, 1 + n %% %s, now() + %s::interval, %s, %s"
+        " FROM unnest(%s::uuid[]) WITH ORDINALITY AS event (message_id, n)",
+        [links, due, REFERRER, USER_AGENT, [new_message_id() for _ in range(events)]],
+    )
+
+
+def mover(size: int, handle: Callable[[PendingEvent], None] | None = None) -> Mover:
+    """The real mover, for batches of `size`."""
+    return Mover(Policy(size, 5, 1.0, lambda: 0.5, handle), lambda _: None)
+
+
+async def move(mover: Mover, connection: AsyncConnection, batches: int) -> None:
+    """Move so many batches, each of them full."""
+    for _ in range(batches):
+        assert await mover.move(connection)

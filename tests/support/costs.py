@@ -77,7 +77,9 @@ async def _spent(db: AsyncConnection) -> Spent:
 
 async def _touched(db: AsyncConnection, worker: AsyncConnection, table: str) -> Touched:
     # A session reports its counts once a second at most, unless told to: then before it answers.
-    await worker.execute("SELECT pg_stat_force_next_flush()")
+    # Both do, so that what one did before the work is not counted with it.
+    for connection in (worker, db):
+        await connection.execute("SELECT pg_stat_force_next_flush()")
     cursor = db.cursor(row_factory=class_row(Touched))
     await cursor.execute(
         "SELECT sum(n_tup_ins)::bigint AS inserted, sum(n_tup_upd)::bigint AS updated,"
