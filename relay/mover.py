@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from relay.backoff import delay
 from relay.events import PendingEvent
 from relay.frontier import Frontier, Place
-from relay.store.clicks import Moved, clicks_move
+from relay.store.clicks import Moved, clicks_move, clicks_replan
 from relay.store.outbox import Failure, outbox_bury, outbox_claim, outbox_retry
 from relay.transience import is_timeout, is_transient
 from service.contract.events import MessageId
@@ -66,6 +66,7 @@ class Mover:
         self._frontier = Frontier(monotonic)
         self._size = policy.batch_size
         self._suspicions = 0
+        self._replans: AsyncConnection | None = None
 
     async def move(self, connection: AsyncConnection) -> bool:
         """Move one batch, all of it or nothing; false when nothing more was due.
@@ -73,6 +74,10 @@ class Mover:
         A transient database error leaves every event as it was, its attempts untouched, and is
         raised as the psycopg.Error it is.
         """
+        # Without prepared statements, as behind a pooler, no plan is kept and no setting is wanted.
+        if connection is not self._replans and connection.prepare_threshold is not None:
+            await clicks_replan(connection)
+            self._replans = connection
         started = perf_counter()
         size = self._size
         since = self._frontier.begin()

@@ -67,3 +67,9 @@ SELECT count(*) FILTER (WHERE clicks_partition_make(
         AT TIME ZONE 'UTC'
 ))
 FROM generate_series(-1, %(months_ahead)s::int) AS ahead
+
+-- name: clicks_replan
+-- From here on each batch is planned for the outbox as it is then. A plan that is kept may have been
+-- made for the nearly empty outbox of a quiet hour, which is read from end to end: so would a burst
+-- be, by every batch, until somebody analyzes the table.
+SET plan_cache_mode = force_custom_plan

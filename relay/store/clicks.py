@@ -64,3 +64,8 @@ async def clicks_partitions(connection: AsyncConnection, months_ahead: int) -> i
     cursor = await connection.execute(_SQL["clicks_partitions"], {"months_ahead": months_ahead})
     row = await cursor.fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def clicks_replan(connection: AsyncConnection) -> None:
+    """Let no batch on this connection be moved by the plan of another."""
+    await connection.execute(_SQL["clicks_replan"])
