@@ -25,7 +25,7 @@ QUIET = 24
 
 OLD_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM outbox"
 
-pytestmark = pytest.mark.usefixtures("links")
+pytestmark = pytest.mark.usefixtures("links", "unattended")
 
 
 class Clock:
@@ -36,6 +36,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture
+async def unattended(db: AsyncConnection) -> None:
+    """No autovacuum comes to the outbox: it would read pages too, and throw plans away."""
+    await db.execute("ALTER TABLE outbox SET (autovacuum_enabled = off)")
 
 
 @pytest.fixture
