@@ -13,10 +13,19 @@ import psycopg
 from service.contract.observations import DatabaseUnavailable, Observer
 from service.contract.outbox import Resolved, Visit, visits_record
 from service.contract.postgres import Database, DurabilityError, SchemaError
+from service.contract.session import LIVELY, Session
 from service.contract.wire import cut
 from service.errors import Unavailable
 
 APPLICATION = "everyclick-service"
+
+SESSION: Session = {
+    **LIVELY,
+    # What nobody waits for any more ends on the server too: cut connections must not pile up there.
+    "statement_timeout": "3s",
+    # A plan is kept, and may be one made for a handful of links: reading all of them.
+    "enable_seqscan": "off",
+}
 
 PAUSE, LONGEST_PAUSE = 0.02, 0.5
 """Seconds before a lost connection is replaced, doubling from the first to the longest."""
@@ -107,7 +116,7 @@ class Lane:
                 ticket.answer.set_result(found.get(ticket.visit.code))
 
     async def _vetted(self) -> psycopg.AsyncConnection:
-        fresh = self._fresh = await self._database.aconnect(APPLICATION)
+        fresh = self._fresh = await self._database.aconnect(APPLICATION, SESSION)
         try:
             # Before the first commit that somebody relies on: the server may be another one,
             # or have other settings, than the one that was looked at when the process started.

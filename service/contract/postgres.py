@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import psycopg
@@ -15,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 from service.contract import statements
 from service.contract.embedded import EmbeddedPostgres
 from service.contract.pooler import pooler_notice
+from service.contract.session import Session, session_configure
 from service.contract.settings import ConfigurationError, Settings
 
 SCHEMA_HEAD = "0002"
@@ -52,6 +54,9 @@ class DurabilityError(Exception):
         self.faults = faults
 
 
+NOTHING: Session = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """An address that can be connected to. `where` says in words which database it is."""
@@ -68,22 +73,26 @@ class Database:
         """
         return psycopg.connect(self._conninfo(application), autocommit=True, prepare_threshold=None)
 
-    async def aconnect(self, application: str = "everyclick") -> psycopg.AsyncConnection:
+    async def aconnect(
+        self, application: str = "everyclick", session: Session = NOTHING
+    ) -> psycopg.AsyncConnection:
         """Open one autocommit connection. Raises psycopg.OperationalError within about 5 s.
 
-        It prepares no statement when a pooler stands between.
+        It prepares no statement when a pooler stands between, and has no settings of its own then.
         """
         connection = await psycopg.AsyncConnection.connect(
             self._conninfo(application), autocommit=True
         )
         try:
-            await pooler_notice(connection)
+            await _settle(connection, session)
         except BaseException:
             await connection.close()
             raise
         return connection
 
-    def pool(self, application: str, *, size: int, waiting: int) -> AsyncConnectionPool:
+    def pool(
+        self, application: str, *, size: int, waiting: int, session: Session = NOTHING
+    ) -> AsyncConnectionPool:
         """Return a closed pool of at most `size` autocommit connections like those of `aconnect`.
 
         A caller waits at most 2 s for one; past `waiting` callers it fails at once. Both raise a
@@ -92,7 +101,7 @@ class Database:
         return AsyncConnectionPool(
             self._conninfo(application),
             kwargs={"autocommit": True},
-            configure=pooler_notice,
+            configure=partial(_settle, session=session),
             name=application,
             min_size=1,
             max_size=size,
@@ -111,6 +120,11 @@ class Database:
             application_name=given.get("application_name") or application,
             connect_timeout=given.get("connect_timeout") or 2,
         )
+
+
+async def _settle(connection: psycopg.AsyncConnection, session: Session) -> None:
+    await pooler_notice(connection)
+    await session_configure(connection, session)
 
 
 async def _try_again(pool: AsyncConnectionPool) -> None:

@@ -1,14 +1,17 @@
-"""A way to Postgres that can be broken: it refuses, hangs, or loses an answer, when told to."""
+"""A way to Postgres that counts what is asked of it, and can be broken: it refuses, hangs, or loses
+an answer, when told to.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from ops.bench.asked import Asked, Requests
 from service.contract.postgres import Database
 
 
@@ -27,6 +30,8 @@ class Proxy:
         """Cut every new connection at once."""
         self.refused = 0
         """How many were cut by that."""
+        self.asked = Asked()
+        """What has been asked over all connections, whether it got an answer or not."""
 
     def hang(self) -> None:
         """Forward nothing any more, and keep every connection open."""
@@ -65,22 +70,29 @@ class Proxy:
             answers, requests = await asyncio.open_unix_connection(path)
         else:
             answers, requests = await asyncio.open_connection(self._host, int(self._port))
-        there = asyncio.create_task(self._forward(reader, requests))
-        back = asyncio.create_task(self._forward(answers, writer, back=True))
+        there = asyncio.create_task(self._forward(reader, requests, Requests(self.asked).heard))
+        back = asyncio.create_task(self._forward(answers, writer))
         try:
             await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             there.cancel()
             back.cancel()
+            requests.close()  # before anything is awaited: the end of the test may cancel that
             await asyncio.gather(there, back, return_exceptions=True)
             await _closed(requests)
 
     async def _forward(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, back: bool = False
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        heard: Callable[[bytes], None] | None = None,
     ) -> None:
+        """Forward one direction; `heard` gets what a client sends, and None is the way back."""
         while data := await source.read(65536):
             await self._open.wait()
-            if back and self.lose_answer:
+            if heard is not None:
+                heard(data)
+            elif self.lose_answer:
                 self.lose_answer = False
                 return
             target.write(data)
