@@ -10,6 +10,8 @@ CREATE TYPE public.pgqueuer_status AS ENUM (
 
 CREATE FUNCTION public.clicks_move_each(message_ids uuid[]) RETURNS TABLE(message_id uuid, outcome text, code text, error text)
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE

@@ -20,9 +20,9 @@ from relay.store.outbox import (
     outbox_set_aside,
     outbox_suspects_due,
 )
-from relay.transience import is_drastic, is_transient, may_be_the_event
 from service.contract.events import MessageId
 from service.contract.observations import BatchMoved, EventSetAside, Observer
+from service.contract.transience import is_drastic, is_transient, may_be_the_event
 
 EACH = 500
 """Events that are moved one by one in one transaction, at most."""

@@ -14,6 +14,7 @@ from service.contract.observations import DatabaseUnavailable, Observer
 from service.contract.outbox import Resolved, Visit, visits_record
 from service.contract.postgres import Database, DurabilityError, SchemaError
 from service.contract.session import LIVELY, Session
+from service.contract.transience import is_stale, is_transient
 from service.contract.wire import cut
 from service.errors import Unavailable
 
@@ -33,6 +34,10 @@ PAUSE, LONGEST_PAUSE = 0.02, 0.5
 
 Vet = Callable[[psycopg.AsyncConnection], Awaitable[None]]
 """Looks at a new connection; raises SchemaError or DurabilityError when it is not to be used."""
+
+
+class StaleConnection(Exception):
+    """Another connection will do what this one cannot."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +60,7 @@ class Lane:
         self._fresh: psycopg.AsyncConnection | None = None
         self.batch: Sequence[Ticket] = ()
         self.since = 0.0
+        self._refusals = 0
 
     async def carry(self, batch: Sequence[Ticket]) -> None:
         """Record the batch's visits and answer each ticket, unless it was given up meanwhile.
@@ -70,12 +76,18 @@ class Lane:
                 break
             try:
                 await self._deliver(waiting)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                self._refusals = 0
+            except (psycopg.OperationalError, psycopg.InterfaceError, StaleConnection) as error:
                 given_up = all(ticket.answer.done() for ticket in waiting)
                 await self._lost(error, reported=tries > 0 or given_up)
                 await asyncio.sleep(min(PAUSE * 2**tries, LONGEST_PAUSE))
-            except (SchemaError, DurabilityError) as error:
+            except (SchemaError, DurabilityError, psycopg.Error) as error:
+                # Not a matter of waiting: a primary turned read-only, a table or a right missing.
+                # Another connection may find another server, but not at the pace of the requests.
                 self._refuse(waiting, error)
+                await self._lost(error, reported=True)
+                await asyncio.sleep(min(PAUSE * 2**self._refusals, LONGEST_PAUSE))
+                self._refusals += 1
         self.batch = ()
 
     def cut(self) -> None:
@@ -97,9 +109,14 @@ class Lane:
         """
         try:
             await self._try(tickets)
-        except (psycopg.OperationalError, psycopg.InterfaceError, SchemaError, DurabilityError):
+        except (SchemaError, DurabilityError):
             raise
-        except Exception as error:  # noqa: BLE001 - a value that Postgres or the driver refuses
+        except Exception as error:
+            if isinstance(error, psycopg.Error) and is_transient(error):
+                if is_stale(error):
+                    raise StaleConnection(str(error)) from error
+                raise
+            # A value that Postgres or the driver refuses.
             if len(tickets) == 1:
                 self._refuse(tickets, error)
                 return

@@ -146,7 +146,10 @@ END $$;
 -- clicks_move does the same for a whole batch at once.
 CREATE FUNCTION clicks_move_each(message_ids uuid[])
 RETURNS TABLE (message_id uuid, outcome text, code text, error text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+-- Planned once, not for each event; and never by reading tables that are small just then.
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
 #variable_conflict use_column
 DECLARE
     event       outbox;

@@ -35,12 +35,27 @@ class SchemaError(Exception):
 
     def __init__(self, found: str | None) -> None:
         what = f"at schema revision {found}" if found else "not migrated yet"
-        if found is not None and found > SCHEMA_HEAD:
+        self.found = found
+        if self.newer:
             fix = "This code is older than the database: deploy the newer release."
         else:
             fix = "Run: python -m service migrate"
         super().__init__(f"The database is {what}, this code needs {SCHEMA_HEAD}. {fix}")
-        self.found = found
+
+    @property
+    def newer(self) -> bool:
+        """Whether the database is ahead of this code."""
+        return self.found is not None and self.found > SCHEMA_HEAD
+
+
+class EncodingError(Exception):
+    """The database cannot hold every letter: a click from another language would be refused."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"The database's encoding is {found}, it must be UTF8. "
+            "Make another: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 class DurabilityError(Exception):
@@ -119,6 +134,8 @@ class Database:
             self.conninfo,
             application_name=given.get("application_name") or application,
             connect_timeout=given.get("connect_timeout") or 2,
+            # Whatever PGCLIENTENCODING or the role says: links and clicks are any language's.
+            client_encoding="utf8",
         )
 
 
@@ -176,6 +193,26 @@ async def schema_check(connection: psycopg.AsyncConnection) -> None:
     found = None if row is None else str(row[0])
     if found != SCHEMA_HEAD:
         raise SchemaError(found)
+
+
+async def schema_serves(connection: psycopg.AsyncConnection) -> None:
+    """Raise SchemaError unless code that runs already may go on with this database.
+
+    It may with a newer one: a release migrates before its code comes, and what that adds leaves
+    room for the code that is to go.
+    """
+    try:
+        await schema_check(connection)
+    except SchemaError as error:
+        if not error.newer:
+            raise
+
+
+async def encoding_check(connection: psycopg.AsyncConnection) -> None:
+    """Raise EncodingError unless the database can hold every letter."""
+    found = connection.info.parameter_status("server_encoding")
+    if found != "UTF8":
+        raise EncodingError(str(found))
 
 
 async def durability_check(connection: psycopg.AsyncConnection) -> None:

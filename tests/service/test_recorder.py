@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from service.contract import gate
 from service.contract.events import Click, new_message_id
 from service.contract.observations import DatabaseUnavailable, Observation
 from service.contract.outbox import Resolved
 from service.contract.postgres import Database, durability_check
 from service.errors import Unavailable
 from service.recorder import Limits, Recorder
+from service.settings import ServiceSettings
 from tests.support.bouncer import bounced
 from tests.support.ledger import (
     count,
@@ -426,3 +429,87 @@ async def test_a_killed_pooler(
     assert {each.message_id for each in sent} == await message_ids(db, "outbox")
     assert 300 == await count(db, "outbox")
     assert any(isinstance(each, DatabaseUnavailable) for each in observed)
+
+
+async def test_an_altered_table_needs_no_restart(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """A statement that was prepared for the table as it was is prepared anew; no visit notices."""
+    await make_link(db)
+    async with recording(database, observed, lanes=1) as recorder:
+        assert FOUND == await recorder.record("hello", click())
+        await db.execute("ALTER TABLE links ALTER COLUMN target TYPE varchar(5000)")
+        assert FOUND == await recorder.record("hello", click())
+    assert 2 == await count(db, "outbox")
+
+
+async def test_a_newer_schema_is_served(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """A release migrates before its code comes; the code that is to go serves on until then."""
+    await make_link(db)
+    recorder = Recorder(database, observed.append, partial(gate.vet, settings=ServiceSettings()))
+    try:
+        await db.execute("UPDATE alembic_version SET version_num = '9999'")
+        assert FOUND == await recorder.record("hello", click())
+        await recorder.close()
+        await db.execute("UPDATE alembic_version SET version_num = '0000'")
+        with pytest.raises(Unavailable):
+            await recorder.record("hello", click())
+    finally:
+        await recorder.close()
+
+
+async def test_a_read_only_server_is_told_of_once(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """What no visit can help is neither halved nor repeated; when it is over, visits are recorded."""
+    await make_link(db)
+    name = db.info.dbname
+    async with recording(database, observed, lanes=1) as recorder:
+        await db.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode())
+        visits = [recorder.record("hello", click()) for _ in range(200)]
+        answers = await asyncio.gather(*visits, return_exceptions=True)
+        assert {Unavailable} == {type(answer) for answer in answers}
+        assert len(observed) <= 2  # the first visit goes alone, the others together
+        await db.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only'.encode())
+        assert FOUND == await recorder.record("hello", click())
+
+
+async def test_deadlines_outlive_an_error(
+    db: AsyncConnection,
+    database: Database,
+    observed: list[Observation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever goes wrong in giving one batch up, the next visits are given up in their time too."""
+    await make_link(db)
+
+    def fail(_: AsyncConnection) -> None:
+        raise OSError("no more descriptors")
+
+    monkeypatch.setattr("service.lane.cut", fail)
+    loop = asyncio.get_running_loop()
+    met: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: met.append(context))
+    async with recording(database, observed, deadline=0.2) as recorder:
+        with held(database.conninfo, BLOCKED):
+            for _ in range(2):
+                with pytest.raises(Unavailable):
+                    await asyncio.wait_for(recorder.record("hello", click()), 20)
+        monkeypatch.undo()
+    assert met
+
+
+async def test_nobody_waits_for_a_closed_recorder(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """Closing answers whoever still waits, and leaves no connection open."""
+    await make_link(db)
+    async with recording(database, observed, lanes=1, batch=1) as recorder:
+        with held(database.conninfo, BLOCKED):
+            visits = [asyncio.create_task(recorder.record("hello", click())) for _ in range(20)]
+            await until(lambda: waits_for_lock(db))
+            await recorder.close()
+            answers = await asyncio.gather(*visits, return_exceptions=True)
+    assert {Unavailable} == {type(answer) for answer in answers}

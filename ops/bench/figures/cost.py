@@ -79,7 +79,7 @@ def _redirects(bench: Bench, connections: int) -> Cost:
         load = closed_load(
             service.url, PATHS, connections=connections, seconds=bench.seconds / 2, headers=HEADERS
         ).whole()
-    found = stage.verify(load.answered)
+    found = stage.verify(load.answered, connections)
     return Cost.between(before, stage.counters(), tap.asked, found.waiting)
 
 

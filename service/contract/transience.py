@@ -7,7 +7,9 @@ import psycopg
 _TRANSIENT_CLASSES = frozenset(
     {
         "08",  # connection exception
+        "0A",  # a kept plan that does not fit its table any more
         "25",  # invalid transaction state: a primary turned read-only, a transaction timed out
+        "26",  # a prepared statement that is somebody else's or gone
         "40",  # rollback: serialization failure, deadlock
         "42",  # a table or column missing: a deployment half done, never one click's fault
         "53",  # insufficient resources: disk full, too many connections
@@ -27,6 +29,14 @@ def is_transient(error: psycopg.Error) -> bool:
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return error.sqlstate[:2] in _TRANSIENT_CLASSES
+
+
+def is_stale(error: psycopg.Error) -> bool:
+    """Tell whether another connection would do what this one cannot: it remembers what is no more.
+
+    A prepared statement whose table was altered, or that a pooler in between has mixed up.
+    """
+    return error.sqlstate in {"0A000", "26000", "42P05"}
 
 
 def is_drastic(error: psycopg.Error) -> bool:
