@@ -21,6 +21,7 @@ from service.contract.metrics import RelayMetrics
 from service.contract.monitor import monitor
 from service.contract.observations import (
     DatabaseUnavailable,
+    JobFailed,
     Listening,
     Observation,
     Observer,
@@ -30,6 +31,7 @@ from service.contract.observations import FaultDrill as FaultDrillActive
 from service.contract.postgres import Database
 from service.contract.process import FAILED, OK, stopping
 from service.contract.settings import ConfigurationError
+from service.contract.transience import is_transient
 
 PAUSE = 0.2
 """Seconds between a session that fell and the next try; the gate then waits for the database."""
@@ -104,8 +106,11 @@ async def _sessions(
             return True
         try:
             return await session.run(stop)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            observe(DatabaseUnavailable(doing="session", error=str(error).strip()))
+        except psycopg.Error as error:
+            if is_transient(error):
+                observe(DatabaseUnavailable(doing="session", error=str(error).strip()))
+            else:
+                observe(JobFailed("session", error))
         await _finished(asyncio.sleep(PAUSE), stop)
     return True
 

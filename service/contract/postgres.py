@@ -54,7 +54,7 @@ class EncodingError(Exception):
     def __init__(self, found: str) -> None:
         super().__init__(
             f"The database's encoding is {found}, it must be UTF8. "
-            "Make another: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            "Make another one from template0, with UTF8 as its encoding."
         )
 
 

@@ -16,7 +16,7 @@ from relay.settings import RelaySettings
 from service.contract.observations import FaultDrill, Observation
 from service.contract.postgres import Database
 from tests.support.clones import Template
-from tests.support.ledger import count, make_events, message_ids, rollups_equal_clicks
+from tests.support.ledger import count, make_events, message_ids, rollups_equal_clicks, terminate
 from tests.support.ledger import make_link as link_of
 from tests.support.processes import Processes, url_of
 from tests.support.traffic import add_events, make_link
@@ -53,6 +53,32 @@ def test_a_life(database: Database, processes: Processes) -> None:
     assert [True] == [line["clean"] for line in relay.logged("stopped")]
     assert 7 == sum(line["moved"] for line in relay.logged("batch_moved"))
     assert "" == relay.stdout
+
+
+@pytest.mark.process
+def test_a_read_only_primary_is_waited_for(database: Database, processes: Processes) -> None:
+    """A relay that may not write stays, says so once in a while, and goes on when it may."""
+    with database.connect() as connection:
+        link, name = make_link(connection, "hello"), connection.info.dbname
+        relay = processes.relay()
+        connection.execute(
+            f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode()
+        )
+        terminate(database.conninfo)
+    wait_until(
+        lambda: any("read-only" in line["error"] for line in relay.logged("database_unavailable")),
+        "the relay says that it may not write",
+    )
+    with database.connect() as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only'.encode())
+        add_events(connection, link, 7)
+
+        def moved() -> bool:
+            return connection.execute("SELECT count(*) FROM clicks").fetchone() == (7,)
+
+        wait_until(moved, "seven clicks")
+    assert 0 == relay.stop().code
 
 
 @pytest.mark.process
