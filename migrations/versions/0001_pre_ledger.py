@@ -139,11 +139,11 @@ BEGIN
     RETURN true;
 END $$;
 
--- Moves events that the transaction has locked in the outbox, each in a transaction of its own
--- within this one: an event that is refused stays as it was and undoes no other. Tells what became
--- of each: moved, duplicate, orphan, or refused with the code and text of its error. Sorted by key
--- throughout, so that two that meet on a row wait for each other in one order. The relay's
--- clicks_move does the same for a whole batch at once.
+-- Moves events that the transaction has locked in the outbox. Each is inserted in a transaction of
+-- its own within this one, so that one that is refused stays as it was and undoes no other. Tells
+-- what became of each: moved, duplicate, orphan, or refused with the code and text of its error.
+-- Sorted by key throughout, so that two that meet on a row wait for each other in one order. The
+-- relay's clicks_move does the same for a whole batch at once.
 CREATE FUNCTION clicks_move_each(message_ids uuid[])
 RETURNS TABLE (message_id uuid, outcome text, code text, error text)
 LANGUAGE plpgsql
@@ -152,19 +152,20 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    event       outbox;
-    moved_links bigint[] := '{}';
-    moved_hours timestamptz[] := '{}';
+    event outbox;
+    moved uuid[] := '{}';
+    stays uuid[] := '{}';
 BEGIN
-    FOR message_id IN SELECT id FROM unnest(message_ids) AS id ORDER BY id LOOP
+    FOR event IN
+        SELECT * FROM outbox WHERE message_id = ANY (message_ids) ORDER BY message_id
+    LOOP
+        message_id := event.message_id;
         code := NULL;
         error := NULL;
-        BEGIN
-            DELETE FROM outbox WHERE outbox.message_id = clicks_move_each.message_id
-            RETURNING * INTO event;
-            IF NOT EXISTS (SELECT FROM links WHERE links.id = event.link_id) THEN
-                outcome := 'orphan';
-            ELSE
+        IF NOT EXISTS (SELECT FROM links WHERE id = event.link_id) THEN
+            outcome := 'orphan';
+        ELSE
+            BEGIN
                 INSERT INTO clicks (
                     message_id, link_id, occurred_at, attempts, referrer, user_agent
                 ) VALUES (
@@ -172,25 +173,27 @@ BEGIN
                     event.referrer, event.user_agent
                 ) ON CONFLICT (message_id) DO NOTHING;
                 outcome := CASE WHEN FOUND THEN 'moved' ELSE 'duplicate' END;
-                DELETE FROM dead_letters
-                WHERE outcome = 'moved' AND dead_letters.message_id = event.message_id;
-            END IF;
-        EXCEPTION WHEN OTHERS THEN
-            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
-            outcome := 'refused';
-        END;
+            EXCEPTION WHEN OTHERS THEN
+                GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
+                outcome := 'refused';
+            END;
+        END IF;
         IF outcome = 'moved' THEN
-            moved_links := moved_links || event.link_id;
-            moved_hours := moved_hours || date_trunc('hour', event.occurred_at, 'UTC');
+            moved := moved || event.message_id;
+        ELSIF outcome = 'refused' THEN
+            stays := stays || event.message_id;
         END IF;
         RETURN NEXT;
     END LOOP;
     INSERT INTO clicks_hourly (link_id, hour, clicks)
-    SELECT link_id, hour, count(*)
-    FROM unnest(moved_links, moved_hours) AS moved (link_id, hour)
-    GROUP BY link_id, hour
-    ORDER BY link_id, hour
+    SELECT link_id, date_trunc('hour', occurred_at, 'UTC'), count(*)
+    FROM outbox
+    WHERE message_id = ANY (moved)
+    GROUP BY 1, 2
+    ORDER BY 1, 2
     ON CONFLICT (link_id, hour) DO UPDATE SET clicks = clicks_hourly.clicks + excluded.clicks;
+    DELETE FROM dead_letters WHERE message_id = ANY (moved);
+    DELETE FROM outbox WHERE message_id = ANY (message_ids) AND message_id <> ALL (stays);
 END $$;
 """
 
