@@ -27,10 +27,12 @@ from service.contract.observations import (
     Observer,
     PartitionsMade,
     Redirected,
+    ReplacementFailed,
     RequestFailed,
     RequestServed,
     Stopped,
     WorkerExited,
+    WorkerReplaced,
 )
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -92,11 +94,12 @@ def level_of(observation: Observation) -> Level:
             | BatchMoved()
             | PartitionsMade()
             | LinkPurged()
+            | WorkerReplaced()
         ):
             return "info"
         case EventFailed() | DatabaseUnavailable() | FaultDrill() | DataLossAccepted():
             return "warning"
-        case EventBuried() | JobFailed() | RequestFailed() | WorkerExited():
+        case EventBuried() | JobFailed() | RequestFailed() | WorkerExited() | ReplacementFailed():
             return "error"
         case _:
             assert_never(observation)
