@@ -54,8 +54,7 @@ class Running:
 
     async def end(self, grace: float) -> None:
         """Ask it to end, and kill it when it has not after `grace` seconds."""
-        with suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
+        self._send(signal.SIGTERM)
         try:
             await asyncio.wait({self.ended}, timeout=grace)
         finally:
@@ -67,12 +66,17 @@ class Running:
         Until then it still counts as a user of the embedded Postgres, and whoever leaves before
         it leaves the server running.
         """
-        if not self.ended.done():
-            with suppress(ProcessLookupError):
-                self._process.kill()
+        self._send(signal.SIGKILL)
         while not self.ended.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({self.ended})
+
+    def _send(self, number: signal.Signals) -> None:
+        # Not by the process object: asyncio's first looks whether it has ended, and so takes its
+        # status away from whoever waits for it.
+        if not self.ended.done():
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
 
 class Readiness:
