@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 BACKLOG = 1024
 """Connections that may wait to be accepted, per door."""
@@ -49,9 +50,7 @@ def open_doors(host: str, port: int, *, shared: bool = False) -> list[socket.soc
     return doors
 
 
-def _door(
-    family: int, address: tuple[str | int, ...] | tuple[int, bytes], *, shared: bool
-) -> socket.socket:
+def _door(family: int, address: tuple[Any, ...], *, shared: bool) -> socket.socket:
     door = socket.socket(family, socket.SOCK_STREAM)
     try:
         door.setblocking(False)
@@ -62,9 +61,10 @@ def _door(
             door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         door.bind(address)
         door.listen(BACKLOG)
-    except OSError:
+    except OSError as error:
         door.close()
-        raise
+        told = (error.strerror or "").lower()
+        raise OSError(error.errno, f"{address[0]}, port {address[1]}: {told}") from error
     return door
 
 

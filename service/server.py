@@ -72,7 +72,7 @@ async def serve(
         if worker is not None and worker.ready is not None:
             # The one we are to succeed goes on until we are fit for work.
             await _gone_through(gating, stop)
-        doors = worker.doors if worker else _opened(settings)
+        doors = worker.doors if worker else opened(settings)
         for door in doors:
             await web.SockSite(runner, door, backlog=BACKLOG).start()
         if worker is not None:
@@ -121,9 +121,10 @@ async def _gone_through(gating: asyncio.Task[None], stop: asyncio.Event) -> None
         stopped.cancel()
 
 
-def _opened(settings: ServiceSettings) -> list[socket.socket]:
+def opened(settings: ServiceSettings, *, shared: bool = False) -> list[socket.socket]:
+    """Open doors on HOST and PORT. Raises ConfigurationError when they cannot be had."""
     try:
-        return open_doors(settings.host, settings.port)
+        return open_doors(settings.host, settings.port, shared=shared)
     except OSError as error:
         raise ConfigurationError([f"HOST and PORT: {error.strerror or error}."]) from error
 

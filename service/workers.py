@@ -17,8 +17,8 @@ from service.contract.observations import Listening, Stopped
 from service.contract.postgres import Database
 from service.contract.process import OK, stopping
 from service.contract.settings import ConfigurationError
-from service.doors import close, open_doors, shut
-from service.server import observer
+from service.doors import close, shut
+from service.server import observer, opened
 from service.settings import ServiceSettings
 from service.supervisor import Child, Supervisor
 from service.worker import environment
@@ -79,12 +79,8 @@ def _doors(settings: ServiceSettings) -> Iterator[list[list[socket.socket]]]:
     with ExitStack() as stack:
         doors = []
         for _ in range(settings.web_concurrency):
-            try:
-                opened = open_doors(settings.host, settings.port, shared=True)
-            except OSError as error:
-                raise ConfigurationError([f"HOST and PORT: {error.strerror or error}."]) from error
-            stack.callback(close, opened)
-            doors.append(opened)
+            doors.append(opened(settings, shared=True))
+            stack.callback(close, doors[-1])
         yield doors
 
 

@@ -17,7 +17,7 @@ from service.contract.embedded.processes import Processes as AtWork
 from service.contract.postgres import Database
 from tests.journeys.conftest import Measured
 from tests.support.http import Load, fetch, statuses
-from tests.support.processes import Processes
+from tests.support.processes import Processes, free_ports
 from tests.support.traffic import add_events, count, counts, drained, make_link
 from tests.support.waiting import until
 
@@ -106,12 +106,15 @@ def test_signals_without_end(processes: Processes, module: str) -> None:
     assert process.code == 0
 
 
-def test_stop_under_load(processes: Processes, sql: psycopg.Connection, measured: Measured) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stop_under_load(
+    processes: Processes, sql: psycopg.Connection, measured: Measured, workers: int
+) -> None:
     """Stopped in the midst of clicks: nobody is cut, each 302 has its row, who comes too late is
     refused.
     """
     make_link(sql, "load")
-    service = processes.service()
+    service = processes.service(PORT=str(free_ports(1)[0]), WEB_CONCURRENCY=str(workers))
     with Load(f"{service.url}/load", threads=6) as load:
         until(lambda: load.found >= 100, "clicks under way")
         ended = service.stop()
@@ -122,7 +125,7 @@ def test_stop_under_load(processes: Processes, sql: psycopg.Connection, measured
     assert load.found == count(sql, "outbox")
     assert [
         {name: entry[name] for name in ("process", "clean")} for entry in service.logged("stopped")
-    ] == [{"process": "service", "clean": True}]
+    ] == [{"process": "service", "clean": True}] * (1 if workers == 1 else 1 + workers)
 
 
 def test_relay_stops_amid_a_backlog(
