@@ -10,6 +10,7 @@ from service import api, lifespan
 from service.contract.gate import vet
 from service.contract.observations import Observer
 from service.contract.postgres import Database
+from service.draining import Draining
 from service.problems import ANYTHING, guarded, unmatched
 from service.recorder import Limits, Recorder
 from service.redirects import REDIRECTS, ROUTE, Redirects
@@ -29,6 +30,7 @@ def create_app(
     app[lifespan.SETTINGS] = settings
     app[lifespan.DATABASE] = database
     app[lifespan.OBSERVE] = observe
+    app[lifespan.DRAINING] = draining = Draining()
     app[lifespan.TOKENS] = Tokens(key)
     app[lifespan.RECORDER] = recorder = Recorder(
         database, observe, partial(vet, settings=settings), limits
@@ -38,7 +40,7 @@ def create_app(
     )
     api.add_routes(app)
     # After them, so that a code can never hide a path of our own.
-    app[REDIRECTS] = redirects = Redirects(recorder, observe)
+    app[REDIRECTS] = redirects = Redirects(recorder, observe, draining)
     app.router.add_get(ROUTE, redirects.redirect)
     app.router.add_route("*", ANYTHING, guarded(unmatched))
     return app

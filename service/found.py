@@ -25,9 +25,10 @@ class Found(web.StreamResponse):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        self._keep_alive = request.keep_alive
+        if self._keep_alive is None:  # not so when force_close was called
+            self._keep_alive = request.keep_alive
         connection = ""
-        if not request.keep_alive:
+        if not self._keep_alive:
             connection = "Connection: close\r\n"
         elif request.version != HttpVersion11:
             connection = "Connection: keep-alive\r\n"

@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 from service.contract.observations import Observer
 from service.contract.postgres import Database
 from service.contract.session import LIVELY, Session
+from service.draining import Draining
 from service.passwords import Passwords
 from service.readiness import Readiness
 from service.recorder import Recorder
@@ -19,6 +20,7 @@ from service.tokens import Tokens
 SETTINGS = web.AppKey("settings", ServiceSettings)
 DATABASE = web.AppKey("database", Database)
 OBSERVE: web.AppKey[Observer] = web.AppKey("observe")
+DRAINING = web.AppKey("draining", Draining)
 TOKENS = web.AppKey("tokens", Tokens)
 
 POOL: web.AppKey[AsyncConnectionPool] = web.AppKey("pool")

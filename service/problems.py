@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from service.connections import UNAVAILABLE
 from service.contract.observations import DatabaseUnavailable, RequestFailed, RequestServed
 from service.errors import EveryclickError, MethodNotAllowed, NotFound, TooLarge, Unavailable
-from service.lifespan import OBSERVE
+from service.lifespan import DRAINING, OBSERVE
 
 ANYTHING = "/{anything:.*}"
 """The route of all paths that no other route has."""
@@ -78,6 +78,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         response = answer(EveryclickError(OUR_FAULT))
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.app[DRAINING].begun:
+        response.force_close()
     request.app[OBSERVE](
         RequestServed(_method(request), route, response.status, perf_counter() - started)
     )

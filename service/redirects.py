@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 
 from service.contract.events import Click, clean_header, new_message_id
 from service.contract.observations import Observer, Redirected, RedirectOutcome, RequestFailed
+from service.draining import Draining
 from service.errors import EveryclickError, Gone, NotFound
 from service.found import Found
 from service.links import is_code, is_safe_location
@@ -23,9 +24,10 @@ class Redirects:
     Each microsecond of this is one of every click's: what it needs it holds.
     """
 
-    def __init__(self, recorder: Recorder, observe: Observer) -> None:
+    def __init__(self, recorder: Recorder, observe: Observer, draining: Draining) -> None:
         self._recorder = recorder
         self._observe = observe
+        self._draining = draining
 
     async def redirect(self, request: web.Request) -> web.StreamResponse:
         """Answer a routed request."""
@@ -49,21 +51,27 @@ class Redirects:
                 resolved = await self._recorder.record(code, click)
             if resolved is None:
                 outcome = "unknown"
-                return answer(NotFound("No link has this code."))
+                return self._told(answer(NotFound("No link has this code.")))
             target = resolved.target
             # An unsafe target can only have been forced in by SQL; it must not become a header.
             if not resolved.live or not is_safe_location(target):
                 outcome = "gone"
-                return answer(Gone())
+                return self._told(answer(Gone()))
             outcome = "found"
-            return Found(target)
+            return self._told(Found(target))
         except EveryclickError as error:
-            return answer(error)
+            return self._told(answer(error))
         except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace
             self._observe(RequestFailed(request.method, ROUTE, error))
-            return answer(EveryclickError(OUR_FAULT))
+            return self._told(answer(EveryclickError(OUR_FAULT)))
         finally:
             self._observe(Redirected(request.method, code, outcome, perf_counter() - started))
+
+    def _told(self, response: web.StreamResponse) -> web.StreamResponse:
+        # Asked now and not when the request came: who is told nothing may send another one.
+        if self._draining.begun:
+            response.force_close()
+        return response
 
 
 REDIRECTS = web.AppKey("redirects", Redirects)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -20,9 +21,14 @@ from service.contract.observations import Listening, Observation, Observer, Stop
 from service.contract.postgres import Database
 from service.contract.process import stopping
 from service.contract.settings import ConfigurationError
+from service.doors import BACKLOG, open_doors, shut
+from service.draining import rest
+from service.lifespan import DRAINING
+from service.neighbours import Neighbours
 from service.redirects import REDIRECTS
 from service.settings import ServiceSettings
 from service.shortcut import shorten
+from service.worker import Worker
 
 T = TypeVar("T")
 
@@ -31,11 +37,11 @@ KEEPALIVE = 75.0
 
 
 async def serve(
-    settings: ServiceSettings, database: Database, key: bytes, *, worker: bool = False
+    settings: ServiceSettings, database: Database, key: bytes, worker: Worker | None = None
 ) -> None:
-    """Serve until SIGTERM, SIGINT or the supervisor's end; requests in flight are answered first.
+    """Serve until SIGTERM, SIGINT or the supervisor's end; whoever asks until then is answered.
 
-    A worker shares the port with its siblings and leaves the metrics port to the supervisor.
+    A worker has its doors from the supervisor and leaves the metrics port to it.
     Raises SchemaError, DurabilityError, and ConfigurationError when a port cannot be had.
     """
     registry = CollectorRegistry()
@@ -44,7 +50,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(stopping())
         metrics = "at the supervisor"
-        if not worker:
+        if worker is None:
             metrics = await _enter(
                 stack.enter_async_context(
                     monitor(settings.metrics_host, settings.metrics_port, registry)
@@ -58,19 +64,28 @@ async def serve(
             access_log=None,
             handle_signals=False,
             keepalive_timeout=KEEPALIVE,
-            shutdown_timeout=settings.shutdown_timeout,
+            shutdown_timeout=rest(settings.shutdown_timeout),
         )
         await runner.setup()
         shorten(runner, app[REDIRECTS])
         stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(
-            runner, settings.host, settings.port, reuse_port=worker or None, backlog=1024
-        )
-        await _enter(site.start(), "HOST and PORT")
+        if worker is not None and worker.ready is not None:
+            # The one we are to succeed goes on until we are fit for work.
+            await _gone_through(gating, stop)
+        doors = worker.doors if worker else opened(settings)
+        for door in doors:
+            await web.SockSite(runner, door, backlog=BACKLOG).start()
+        if worker is not None:
+            await Neighbours(runner, worker.neighbours).start()
+            worker.serves()
         _quieten_collector()
         port = runner.addresses[0][1]
         observe(Listening(f"http://{settings.host}:{port}", metrics, database.where))
-        await _until(stop, gating)
+        await _gone_through(gating, stop)
+        await stop.wait()
+        if worker is None:
+            shut(doors)
+        await app[DRAINING].run(runner, settings.shutdown_timeout)
     observe(Stopped("service", clean=True))
 
 
@@ -95,16 +110,23 @@ def observer(settings: ServiceSettings, registry: CollectorRegistry) -> Observer
     return observe
 
 
-async def _until(stop: asyncio.Event, gating: asyncio.Task[None]) -> None:
-    """Wait for `stop`; a gate that cannot be passed ends the wait with its error."""
+async def _gone_through(gating: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """Wait until the gate is passed, or for `stop`. Raises the error of one that cannot be."""
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({stopped, gating}, return_when=asyncio.FIRST_COMPLETED)
         if gating.done():
             gating.result()
-            await stopped
     finally:
         stopped.cancel()
+
+
+def opened(settings: ServiceSettings, *, shared: bool = False) -> list[socket.socket]:
+    """Open doors on HOST and PORT. Raises ConfigurationError when they cannot be had."""
+    try:
+        return open_doors(settings.host, settings.port, shared=shared)
+    except OSError as error:
+        raise ConfigurationError([f"HOST and PORT: {error.strerror or error}."]) from error
 
 
 async def _enter(opening: Coroutine[Any, Any, T], names: str) -> T:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from service.contract.postgres import SCHEMA_HEAD
-from service.lifespan import READINESS
+from service.errors import Unavailable
+from service.lifespan import DRAINING, READINESS
 
 
 async def healthz(_: web.Request) -> web.Response:
@@ -14,6 +15,12 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer 200 when the database answers and its schema is ours, else 503 with the reason."""
+    """Answer 200 when the database answers and its schema is ours, else 503 with the reason.
+
+    503 too while the process leaves: a load balancer that asks on a connection it has kept open
+    learns that it should go elsewhere.
+    """
+    if request.app[DRAINING].begun:
+        raise Unavailable("This process is leaving.")
     await request.app[READINESS].probe()
     return web.json_response({"status": "ready", "database": "ok", "schema": SCHEMA_HEAD})

@@ -16,7 +16,8 @@ from service.contract.process import FAILED, MISCONFIGURED, OK, UNREACHABLE, int
 from service.contract.settings import ConfigurationError
 from service.server import serve as serve_app
 from service.settings import ServiceSettings, secret_key
-from service.workers import is_worker, supervise
+from service.worker import this_worker
+from service.workers import supervise
 
 
 def default(context: typer.Context) -> None:
@@ -28,14 +29,15 @@ def default(context: typer.Context) -> None:
 def serve() -> int:
     """Serve redirects, the API and statistics (the default)."""
     settings = ServiceSettings.load()
+    worker = this_worker()
     with database(settings, say) as chosen:
-        if not is_worker():
+        if worker is None:
             migrated(chosen)
         introduce(chosen)
         key = secret_key(settings, embedded=chosen.kind == "embedded")
-        if settings.web_concurrency > 1 and not is_worker():
+        if settings.web_concurrency > 1 and worker is None:
             return run(supervise(settings, chosen))
-        run(serve_app(settings, chosen, key, worker=is_worker()))
+        run(serve_app(settings, chosen, key, worker))
     return OK
 
 

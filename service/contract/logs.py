@@ -28,10 +28,12 @@ from service.contract.observations import (
     Observer,
     PartitionsMade,
     Redirected,
+    ReplacementFailed,
     RequestFailed,
     RequestServed,
     Stopped,
     WorkerExited,
+    WorkerReplaced,
 )
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -93,6 +95,7 @@ def level_of(observation: Observation) -> Level:
             | BatchMoved()
             | PartitionsMade()
             | LinkPurged()
+            | WorkerReplaced()
         ):
             return "info"
         case (
@@ -103,7 +106,7 @@ def level_of(observation: Observation) -> Level:
             | DataLossAccepted()
         ):
             return "warning"
-        case EventBuried() | JobFailed() | RequestFailed() | WorkerExited():
+        case EventBuried() | JobFailed() | RequestFailed() | WorkerExited() | ReplacementFailed():
             return "error"
         case _:
             assert_never(observation)

@@ -24,10 +24,12 @@ from service.contract.observations import (
     PartitionsMade,
     Redirected,
     RedirectOutcome,
+    ReplacementFailed,
     RequestFailed,
     RequestServed,
     Stopped,
     WorkerExited,
+    WorkerReplaced,
 )
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -139,6 +141,8 @@ class RelayMetrics:
                 | DatabaseReady()
                 | DataLossAccepted()
                 | WorkerExited()
+                | WorkerReplaced()
+                | ReplacementFailed()
                 | FaultDrill()
                 | EventFailed()
                 | EventBuried()

@@ -91,6 +91,28 @@ class WorkerExited:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerReplaced:
+    """A rolling restart put a new process in a child's place; the old one has ended.
+
+    `seconds` from the start of the new one to the end of the old one.
+    """
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacementFailed:
+    """A rolling restart was given up: the new process ended with `status` before it served.
+
+    The one it was to replace goes on.
+    """
+
+    name: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class FaultDrill:
     """RELAY_FAULT_RATE is set: event handlings fail on purpose."""
 
@@ -194,6 +216,8 @@ Observation = (
     | DatabaseReady
     | DataLossAccepted
     | WorkerExited
+    | WorkerReplaced
+    | ReplacementFailed
     | FaultDrill
     | BatchMoved
     | EventFailed

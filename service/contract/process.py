@@ -53,9 +53,10 @@ def say(text: str) -> None:
 
 
 @asynccontextmanager
-async def stopping() -> AsyncIterator[asyncio.Event]:
+async def stopping(again: asyncio.Event | None = None) -> AsyncIterator[asyncio.Event]:
     """Yield an event that is set by SIGTERM, SIGHUP, SIGINT and by the end of the supervisor.
 
+    Where `again` is given SIGHUP sets that instead, unless it tells of a terminal that closed.
     Further SIGTERMs change nothing; a second SIGINT cancels the current task at once. Once asked
     to stop, the process hears neither any more: what is left to do must not be cut short.
     """
@@ -68,11 +69,20 @@ async def stopping() -> AsyncIterator[asyncio.Event]:
             current.cancel()
         stop.set()
 
+    terminal = _has_terminal()
+
+    def hung_up() -> None:
+        # The kernel takes the terminal away before it tells.
+        closed = terminal and not _has_terminal()
+        (stop if again is None or closed else again).set()
+
     # Not the loop's own handlers: taking those away makes the signal deadly for a moment.
     before = {
         number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
         for number in _asked_to_end()
     }
+    if signal.SIGHUP in before:
+        signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(hung_up))
     before[signal.SIGINT] = signal.signal(
         signal.SIGINT, lambda *_: loop.call_soon_threadsafe(interrupt)
     )
@@ -94,6 +104,14 @@ async def stopping() -> AsyncIterator[asyncio.Event]:
             signal.signal(number, _deaf if stop.is_set() else handler)
         if lifeline is not None:
             loop.remove_reader(int(lifeline))
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _deaf(*_: object) -> None:

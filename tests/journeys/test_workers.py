@@ -51,12 +51,13 @@ def test_workers_share_a_port(
     url = f"http://127.0.0.1:{port}/shared"
     first = workers(supervisor)
     assert [{("tcp", port)}] * 2 == [listening([pid]) for pid in first]
+    # The doors are the supervisor's, and stay when a worker goes.
+    assert ("tcp", port) in listening([supervisor.pid])
     assert statuses(click(url, 60)) == {302: 60}
     assert redirects(supervisor) == 60
 
     os.kill(first[0], signal.SIGKILL)
     killed = time.monotonic()
-    # Told once it is reaped: a zombie may still hold its share of the port for a moment.
     until(lambda: supervisor.logged("worker_exited"), "the end of the killed worker")
     assert statuses(click(url, 20)) == {302: 20}
     until(lambda: len(workers(supervisor)) == 2, "a new worker")
@@ -66,6 +67,13 @@ def test_workers_share_a_port(
     assert statuses(click(url, 40)) == {302: 40}
     assert redirects(supervisor) == 120
     assert count(sql, "outbox") == 120
+
+    # Frozen, its visitors are taken in by the other.
+    os.kill(first[1], signal.SIGSTOP)
+    answers = click(url, 20)
+    os.kill(first[1], signal.SIGCONT)
+    assert statuses(answers) == {302: 20}
+    assert max(answer.seconds for answer in answers) < 2.0
 
     second = workers(supervisor)
     ended = supervisor.stop()

@@ -19,8 +19,8 @@ READS_THE_ENVIRONMENT = {
     "service/contract/settings.py": "NAME_FILE",
     "service/contract/postgres.py": "libpq's own variables",
     "service/contract/process.py": "the supervisor's lifeline",
-    "service/supervisor.py": "a child's environment is ours and more",
-    "service/workers.py": "whether this process is a worker",
+    "service/running.py": "a child's environment is ours and more",
+    "service/worker.py": "what a worker has from its supervisor",
 }
 """Everything else is told by the settings object."""
 

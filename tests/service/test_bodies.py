@@ -9,7 +9,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from service import bodies
 from service.bodies import Body, Query, body, query
 from service.contract.observations import Observation, RequestFailed
-from service.lifespan import OBSERVE
+from service.draining import Draining
+from service.lifespan import DRAINING, OBSERVE
 from service.problems import guarded
 
 Client = TestClient[web.Request, web.Application]
@@ -43,6 +44,7 @@ async def things(observed: list[Observation]) -> AsyncIterator[Client]:
     """A client of an app that reads bodies and queries, and must never fail at it."""
     app = web.Application()
     app[OBSERVE] = observed.append
+    app[DRAINING] = Draining()
     app.router.add_post("/things", guarded(_make))
     app.router.add_get("/things", guarded(_ask))
     async with TestClient(TestServer(app)) as client:

@@ -121,3 +121,25 @@ async def test_a_client_that_does_not_read_is_waited_for(port: int) -> None:
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 302 ")
     finally:
         writer.transport.abort()
+
+
+async def test_the_last_answer_of_a_connection() -> None:
+    """Told to be the last it says so, whatever the client has asked for, and the server closes."""
+
+    async def handler(_: web.BaseRequest) -> web.StreamResponse:
+        found = Found(TARGET)
+        found.force_close()
+        return found
+
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write(b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n")
+        _, headers = parsed((await reader.readuntil(b"\r\n\r\n")).decode())
+        assert "close" == headers["Connection"]
+        assert b"" == await reader.read()
+        writer.close()
+    finally:
+        await runner.cleanup()

@@ -13,8 +13,9 @@ from service.contract.observations import (
     RequestFailed,
     RequestServed,
 )
+from service.draining import Draining
 from service.errors import CodeTaken, Invalid, Problem, Unauthenticated
-from service.lifespan import OBSERVE
+from service.lifespan import DRAINING, OBSERVE
 from service.problems import ANYTHING, HEADERS, guarded, problems, unmatched
 
 Client = TestClient[web.Request, web.Application]
@@ -49,6 +50,7 @@ async def failing(observed: list[Observation]) -> AsyncIterator[Client]:
     """A client of an app that fails in every way."""
     app = web.Application()
     app[OBSERVE] = observed.append
+    app[DRAINING] = Draining()
     app.router.add_get("/raise/{name}", guarded(_raise))
     app.router.add_get("/{code}", _redirect)
     app.router.add_route("*", ANYTHING, guarded(unmatched))
@@ -138,6 +140,7 @@ async def test_cancellation_passes(observed: list[Observation]) -> None:
     """A request that is cancelled is not answered 500."""
     app = web.Application()
     app[OBSERVE] = observed.append
+    app[DRAINING] = Draining()
 
     async def cancelled(_: web.Request) -> web.StreamResponse:
         raise asyncio.CancelledError

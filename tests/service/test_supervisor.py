@@ -13,7 +13,12 @@ from pathlib import Path
 import pytest
 
 from service import supervisor as module
-from service.contract.observations import Observation, WorkerExited
+from service.contract.observations import (
+    Observation,
+    ReplacementFailed,
+    WorkerExited,
+    WorkerReplaced,
+)
 from service.supervisor import Child, Supervisor
 from tests.support.ledger import until
 from tests.support.processes import REPOSITORY, alive
@@ -206,6 +211,156 @@ async def test_children_get_their_environment(tmp_path: Path, observed: list[Obs
     stop.set()
     await running
     assert f"mine:{os.environ['PATH']}" == path.read_text()
+
+
+# Says that it serves, to whoever waits for that.
+SERVES = (
+    "import os; ready = os.environ.get('EVERYCLICK_READY'); ready and os.write(int(ready), b'.')"
+)
+
+
+async def test_children_are_replaced_one_by_one(
+    observed: list[Observation], tmp_path: Path
+) -> None:
+    """Asked again it starts another process for each child; the old one is ended once that one
+    serves, and the next is touched only then.
+    """
+    journal = tmp_path / "journal"
+    program = f"""
+import os, signal, sys, time
+def note(what):
+    with open({str(journal)!r}, "a") as file:
+        file.write(f"{{os.environ['NAME']}} {{os.getpid()}} {{what}}\\n")
+def leave(*_):
+    note("leaves")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+note("serves")
+{SERVES}
+while True: time.sleep(600)
+"""
+    stop, again = asyncio.Event(), asyncio.Event()
+    kept = [child(name, program, NAME=name) for name in ("a", "b")]
+    running = asyncio.create_task(Supervisor(kept, observed.append, grace=20.0).run(stop, again))
+
+    def noted() -> list[list[str]]:
+        return [line.split() for line in journal.read_text().splitlines()]
+
+    async def so_many(number: int) -> None:
+        async def seen() -> bool:
+            return journal.exists() and len(noted()) == number
+
+        await until(seen)
+
+    await so_many(2)
+    old = {name: pid for name, pid, _ in noted()}
+    again.set()
+    await so_many(6)
+    new = {name: pid for name, pid, what in noted()[2:] if what == "serves"}
+    assert [
+        *(["a", new["a"], "serves"], ["a", old["a"], "leaves"]),
+        *(["b", new["b"], "serves"], ["b", old["b"], "leaves"]),
+    ] == noted()[2:]
+
+    async def told() -> bool:
+        return len(observed) == 2
+
+    await until(told)
+    assert ["a", "b"] == [each.name for each in observed if isinstance(each, WorkerReplaced)]
+    assert not any(alive(int(pid)) for pid in old.values())
+    assert all(alive(int(pid)) for pid in new.values())
+    stop.set()
+    assert 0 == await asyncio.wait_for(running, 20)
+    assert not any(alive(int(pid)) for pid in new.values())
+
+
+@pytest.mark.parametrize("status", [0, 3, 78])
+async def test_one_that_does_not_come_to_serve_replaces_nobody(
+    observed: list[Observation], hello: Callable[[str], tuple[str, Path]], status: int
+) -> None:
+    """When the new process ends before it serves, whatever it says, the old ones go on."""
+    says = [hello(f"child{n}") for n in range(2)]
+    broken = f"import os; 'EVERYCLICK_READY' in os.environ and os._exit({status})"
+    kept = [child(f"{n}", f"{broken}; {line}; {SLEEPS}") for n, (line, _) in enumerate(says)]
+    stop, again = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(Supervisor(kept, observed.append, grace=20.0).run(stop, again))
+    await there(*(path for _, path in says))
+    pids = [int(path.read_text()) for _, path in says]
+    again.set()
+
+    async def told() -> bool:
+        return bool(observed)
+
+    await until(told)
+    assert [ReplacementFailed("0", status)] == observed
+    assert all(alive(pid) for pid in pids)
+    stop.set()
+    assert 0 == await asyncio.wait_for(running, 20)
+    assert [ReplacementFailed("0", status)] == observed
+
+
+async def test_one_that_is_silent_replaces_nobody(
+    observed: list[Observation],
+    hello: Callable[[str], tuple[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new process that does not say in time that it serves is ended."""
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    says, path = hello("child")
+    stop, again = asyncio.Event(), asyncio.Event()
+    kept = Supervisor([child("silent", f"{says}; {SLEEPS}")], observed.append, grace=20.0)
+    running = asyncio.create_task(kept.run(stop, again))
+    await there(path)
+    pid = int(path.read_text())
+    again.set()
+
+    async def told() -> bool:
+        return bool(observed)
+
+    await until(told)
+    assert [ReplacementFailed("silent", -15)] == observed
+    assert alive(pid)
+    stop.set()
+    assert 0 == await asyncio.wait_for(running, 20)
+
+
+async def test_a_stop_amid_a_replacement(
+    observed: list[Observation], hello: Callable[[str], tuple[str, Path]]
+) -> None:
+    """Told to stop while a new process comes up, it ends both."""
+    (old, there_is_old), (new, there_is_new) = hello("old"), hello("new")
+    program = f"import os\nif 'EVERYCLICK_READY' in os.environ: {new}\nelse: {old}\n{SLEEPS}"
+    stop, again = asyncio.Event(), asyncio.Event()
+    kept = Supervisor([child("child", program)], observed.append, grace=20.0)
+    running = asyncio.create_task(kept.run(stop, again))
+    await there(there_is_old)
+    again.set()
+    await there(there_is_new)
+    stop.set()
+    assert 0 == await asyncio.wait_for(running, 20)
+    assert not any(alive(int(path.read_text())) for path in (there_is_old, there_is_new))
+    assert [] == observed
+
+
+async def test_a_fallen_one_is_replaced_at_once(
+    observed: list[Observation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replacement does not wait for the delay of one that had fallen, and is kept running."""
+    monkeypatch.setattr(module, "FIRST_DELAY", 600.0)
+    program = f"import os, time\nif 'EVERYCLICK_READY' not in os.environ: raise SystemExit(3)\n{SERVES}\n{SLEEPS}"
+    stop, again = asyncio.Event(), asyncio.Event()
+    kept = Supervisor([child("fallen", program)], observed.append, grace=20.0)
+    running = asyncio.create_task(kept.run(stop, again))
+
+    async def told() -> bool:
+        if len(observed) == 1:
+            again.set()
+        return len(observed) == 2
+
+    await until(told)
+    assert [WorkerExited, WorkerReplaced] == [type(each) for each in observed]
+    stop.set()
+    assert 0 == await asyncio.wait_for(running, 20)
 
 
 SUPERVISOR = """

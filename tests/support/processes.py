@@ -40,7 +40,13 @@ ENDED_WITHIN = 30.0
 # What the machine or a developer's shell says must not decide what a test does.
 _OURS = frozenset(
     name.upper() for settings in (ServiceSettings, RelaySettings) for name in settings.model_fields
-) | {"EVERYCLICK_LIFELINE", "EVERYCLICK_WORKER", "PROMETHEUS_MULTIPROC_DIR"}
+) | {
+    "EVERYCLICK_DOORS",
+    "EVERYCLICK_LIFELINE",
+    "EVERYCLICK_READY",
+    "EVERYCLICK_WORKER",
+    "PROMETHEUS_MULTIPROC_DIR",
+}
 
 
 @dataclass(frozen=True, slots=True)

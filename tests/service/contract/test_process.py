@@ -50,6 +50,50 @@ async def test_signals_ask_to_stop(number: signal.Signals) -> None:
     await asyncio.sleep(0)
 
 
+async def test_hanging_up_may_mean_again() -> None:
+    """Where it is wanted SIGHUP asks to begin anew; SIGTERM still asks to stop."""
+    again = asyncio.Event()
+    async with stopping(again) as stop:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.wait_for(again.wait(), 10)
+            assert not stop.is_set()
+            again.clear()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(stop.wait(), 10)
+        assert not again.is_set()
+
+
+ON_A_TERMINAL = """
+import asyncio, fcntl, os, sys, termios
+fcntl.ioctl(int(sys.argv[1]), termios.TIOCSCTTY, 0)
+from service.contract.process import stopping
+async def main():
+    async with stopping(asyncio.Event()) as stop:
+        os.write(int(sys.argv[1]), b"ready")
+        await stop.wait()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.process
+def test_a_terminal_that_closes_asks_to_stop() -> None:
+    """SIGHUP with which the kernel tells that the terminal has gone is no wish to begin anew."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, str(theirs)],
+        pass_fds=[theirs],
+        start_new_session=True,
+    ) as process:
+        try:
+            os.close(theirs)
+            assert b"ready" == os.read(ours, 10)
+            os.close(ours)
+            assert 0 == process.wait(20)
+        finally:
+            process.kill()
+
+
 async def test_unasked_the_signals_are_as_before() -> None:
     """Work that ends by itself leaves the signals as it found them."""
     before = [signal.getsignal(number) for number in NUMBERS]
