@@ -1,15 +1,15 @@
 -- These events are given up for good: their clicks will never be counted. The action goes on record
 -- in the same statement, with the reason and with the name of each event.
 --   psql -v fingerprint=… -v reason='…' -f ops/triage/discard.sql   other variables: see choice.sql
--- Set here: a file that is included cannot stop the one that includes it.
+-- A file that is included cannot stop the one that includes it: set here.
 \set ON_ERROR_STOP on
 \ir choice.sql
 \if :{?reason}
 \else
     \set reason ''
 \endif
-WITH locked AS (
-    SELECT message_id FROM dead_letters
+WITH letter AS (
+    DELETE FROM dead_letters
     WHERE message_id = ANY (ARRAY(
         SELECT message_id
         FROM dead_letters_chosen(
@@ -17,12 +17,9 @@ WITH locked AS (
             nullif(:'fingerprint', ''), nullif(:'code', '')
         )
         WHERE :'chosen'::boolean
+        ORDER BY message_id
+        LIMIT nullif(:'canary', '')::bigint
     ))
-    ORDER BY message_id
-    FOR UPDATE
-), letter AS (
-    DELETE FROM dead_letters
-    WHERE message_id = ANY (ARRAY(SELECT message_id FROM locked))
     RETURNING *
 ), action AS (
     INSERT INTO dead_letter_actions (action, os_user, choice, reason, planned, events)
@@ -31,7 +28,8 @@ WITH locked AS (
                'message_ids', to_jsonb(string_to_array(nullif(:'message_ids', ''), ',')::uuid[]),
                'error_class', nullif(:'error_class', ''),
                'fingerprint', nullif(:'fingerprint', ''),
-               'code', nullif(:'code', '')
+               'code', nullif(:'code', ''),
+               'canary', nullif(:'canary', '')::bigint
            )),
            btrim(:'reason', E' \t\n'), count(*), count(*)
     FROM letter

@@ -1,6 +1,6 @@
 -- What replay.sql or discard.sql would take with the same variables, by cause; nothing is changed.
 --   psql -v fingerprint=… -f ops/triage/rehearse.sql
--- Set here: a file that is included cannot stop the one that includes it.
+-- A file that is included cannot stop the one that includes it: set here.
 \set ON_ERROR_STOP on
 \ir choice.sql
 WITH letter AS (

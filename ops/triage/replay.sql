@@ -1,11 +1,11 @@
 -- These events go back to the outbox as they came, and the action goes on record, in one statement.
 -- The message_id stays, so replaying twice changes nothing and no click is counted twice.
 --   psql -v fingerprint=… -f ops/triage/replay.sql       the other variables: see choice.sql
--- Set here: a file that is included cannot stop the one that includes it.
+-- A file that is included cannot stop the one that includes it: set here.
 \set ON_ERROR_STOP on
 \ir choice.sql
-WITH locked AS (
-    SELECT message_id FROM dead_letters
+WITH letter AS (
+    DELETE FROM dead_letters
     WHERE message_id = ANY (ARRAY(
         SELECT message_id
         FROM dead_letters_chosen(
@@ -16,11 +16,6 @@ WITH locked AS (
         ORDER BY message_id
         LIMIT nullif(:'canary', '')::bigint
     ))
-    ORDER BY message_id
-    FOR UPDATE
-), letter AS (
-    DELETE FROM dead_letters
-    WHERE message_id = ANY (ARRAY(SELECT message_id FROM locked))
     RETURNING *
 ), event AS (
     INSERT INTO outbox (message_id, link_id, occurred_at, referrer, user_agent)

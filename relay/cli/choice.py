@@ -15,6 +15,10 @@ All = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 ErrorClass = Annotated[str | None, typer.Option("--error", help="Only this error class.")]
 Fingerprint = Annotated[str | None, typer.Option(help="Only this group.")]
 Code = Annotated[str | None, typer.Option("--code", help="Only events of this link.")]
+Canary = Annotated[
+    int | None,
+    typer.Option("--canary", "--limit", min=1, help="Only so many, the oldest; then look."),
+]
 
 
 def narrowed(error: str | None, fingerprint: str | None, code: str | None) -> Choice:

@@ -13,7 +13,7 @@ import typer
 from psycopg import AsyncConnection
 
 from relay.cli import lines
-from relay.cli.choice import All, Code, ErrorClass, Fingerprint, MessageIds, explicit
+from relay.cli.choice import All, Canary, Code, ErrorClass, Fingerprint, MessageIds, explicit
 from relay.cli.session import with_connection
 from relay.pace import Pace
 from relay.store.dead_letter_actions import (
@@ -42,10 +42,7 @@ def replay(
     error: ErrorClass = None,
     fingerprint: Fingerprint = None,
     code: Code = None,
-    canary: Annotated[
-        int | None,
-        typer.Option("--canary", "--limit", min=1, help="Only so many, the oldest; then look."),
-    ] = None,
+    canary: Canary = None,
     rate: Annotated[
         float | None, typer.Option(min=0.01, help="At most so many events per second.")
     ] = None,
@@ -69,6 +66,7 @@ def discard(
     error: ErrorClass = None,
     fingerprint: Fingerprint = None,
     code: Code = None,
+    canary: Canary = None,
     reason: Annotated[str | None, typer.Option(help="Why; kept in the log.")] = None,
     dry_run: DryRun = False,
 ) -> int:
@@ -77,7 +75,7 @@ def discard(
     reason = (reason or "").strip()
     if not reason and not dry_run:
         raise typer.BadParameter("say why: --reason TEXT is kept in the log")
-    order = Order("discard", choice, _os_user(), reason)
+    order = Order("discard", choice, _os_user(), reason, canary)
     if dry_run:
         return _rehearse(order)
     _do(order, None)

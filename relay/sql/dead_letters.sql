@@ -9,14 +9,9 @@ WITH chosen AS (
     WHERE message_id > %(after)s::uuid AND message_id <= %(through)s::uuid
     ORDER BY message_id
     LIMIT %(limit)s
-), locked AS (
-    SELECT message_id FROM dead_letters
-    WHERE message_id = ANY (ARRAY(SELECT message_id FROM chosen))
-    ORDER BY message_id
-    FOR UPDATE
 ), letter AS (
     DELETE FROM dead_letters
-    WHERE message_id = ANY (ARRAY(SELECT message_id FROM locked))
+    WHERE message_id = ANY (ARRAY(SELECT message_id FROM chosen))
     RETURNING *
 ), recorded AS (
     INSERT INTO dead_letter_action_events (
@@ -101,17 +96,11 @@ WITH chosen AS (
     WHERE message_id > %(after)s::uuid AND message_id <= %(through)s::uuid
     ORDER BY message_id
     LIMIT %(limit)s
-), locked AS (
-    -- In the order of the key: two actions that meet wait for each other in one order. One that
-    -- somebody else has taken meanwhile is not here, but has been seen: the next batch goes on
-    -- after it.
-    SELECT message_id FROM dead_letters
-    WHERE message_id = ANY (ARRAY(SELECT message_id FROM chosen))
-    ORDER BY message_id
-    FOR UPDATE
 ), letter AS (
+    -- One that somebody else takes meanwhile is not here, but has been seen: the next batch goes on
+    -- behind it.
     DELETE FROM dead_letters
-    WHERE message_id = ANY (ARRAY(SELECT message_id FROM locked))
+    WHERE message_id = ANY (ARRAY(SELECT message_id FROM chosen))
     RETURNING *
 ), event AS (
     INSERT INTO outbox (message_id, link_id, occurred_at, referrer, user_agent)

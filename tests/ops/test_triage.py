@@ -291,12 +291,15 @@ def test_discard_is_what_the_command_does(
     assert {reason} >= {row[5] for row in found["dead_letter_actions"]}
 
 
+@pytest.mark.parametrize("action", ["replay", "discard"])
 def test_a_canary_is_what_the_command_takes(
-    template: Template, run_on: Callable[[Database], Run]
+    template: Template, run_on: Callable[[Database], Run], action: str
 ) -> None:
     """canary=2 takes the two oldest, as --canary 2 does."""
     words, variables = ["--all", "--canary", "2"], {"all": "yes", "canary": "2"}
-    found = same(template, run_on, "replay", words, variables)
+    if action == "discard":
+        words, variables = [*words, "--reason", "drill"], {**variables, "reason": "drill"}
+    found = same(template, run_on, action, words, variables)
     assert IDS[2:] == [str(row[0]) for row in found["dead_letters"]]
 
 

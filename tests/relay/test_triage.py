@@ -188,6 +188,22 @@ async def test_what_dies_again_is_left(
     assert set(IDS) == await message_ids(db, "dead_letters")
 
 
+async def test_what_comes_meanwhile_is_left(db: AsyncConnection, database: Database) -> None:
+    """Letters newer than the last that matched at the start are not of this action: it ends."""
+    newer = (MessageId(UUID(int=n)) for n in range(100, 200))
+    with database.connect() as other:
+
+        def bury(_: Progress) -> None:
+            other.execute(
+                "INSERT INTO dead_letters SELECT %s, link_id, occurred_at, event, attempts,"
+                " error_class, error_message, first_failed_at FROM dead_letters LIMIT 1",
+                [next(newer)],
+            )
+
+        assert Progress(1, 25, 25) == await do(db, order(), bury)
+    assert {UUID(int=n) for n in (100, 101, 102)} == await message_ids(db, "dead_letters")
+
+
 async def test_while_the_relay_runs(
     db: AsyncConnection, database: Database, make_mover: MakeMover
 ) -> None:
