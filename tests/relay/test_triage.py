@@ -31,7 +31,7 @@ from tests.support.ledger import (
     waits_for_lock,
 )
 
-IDS = [MessageId(UUID(int=n)) for n in range(1, 26)]
+IDS = [MessageId(UUID(int=10 * n)) for n in range(1, 26)]
 
 
 @pytest.fixture(autouse=True)
@@ -188,20 +188,32 @@ async def test_what_dies_again_is_left(
     assert set(IDS) == await message_ids(db, "dead_letters")
 
 
+def burying(other: psycopg.Connection, *numbers: int) -> Callable[[Progress], None]:
+    """Makes one letter more after each batch, of these ids in turn."""
+    ids = iter(numbers)
+
+    def bury(_: Progress) -> None:
+        other.execute(
+            "INSERT INTO dead_letters SELECT %s, link_id, occurred_at, event, attempts,"
+            " error_class, error_message, first_failed_at FROM dead_letters LIMIT 1",
+            [UUID(int=next(ids))],
+        )
+
+    return bury
+
+
 async def test_what_comes_meanwhile_is_left(db: AsyncConnection, database: Database) -> None:
     """Letters newer than the last that matched at the start are not of this action: it ends."""
-    newer = (MessageId(UUID(int=n)) for n in range(100, 200))
     with database.connect() as other:
+        assert Progress(1, 25, 25) == await do(db, order(), burying(other, 1000, 1001, 1002))
+    assert {UUID(int=n) for n in (1000, 1001, 1002)} == await message_ids(db, "dead_letters")
 
-        def bury(_: Progress) -> None:
-            other.execute(
-                "INSERT INTO dead_letters SELECT %s, link_id, occurred_at, event, attempts,"
-                " error_class, error_message, first_failed_at FROM dead_letters LIMIT 1",
-                [next(newer)],
-            )
 
-        assert Progress(1, 25, 25) == await do(db, order(), bury)
-    assert {UUID(int=n) for n in (100, 101, 102)} == await message_ids(db, "dead_letters")
+async def test_a_canary_is_no_more(db: AsyncConnection, database: Database) -> None:
+    """A letter that comes in between takes a later one's place: so many is so many."""
+    with database.connect() as other:
+        assert Progress(1, 12, 12) == await do(db, order(most=12), burying(other, 105, 1000))
+    assert {*IDS[:11], UUID(int=105)} == await message_ids(db, "outbox")
 
 
 async def test_while_the_relay_runs(
