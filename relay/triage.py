@@ -15,7 +15,6 @@ from typing import assert_never
 import psycopg
 from psycopg import AsyncConnection
 
-from relay.pace import Pace
 from relay.store.dead_letter_actions import Opened, Order, dead_letter_action_open
 from relay.store.dead_letters import (
     BEFORE_ALL,
@@ -24,6 +23,7 @@ from relay.store.dead_letters import (
     dead_letters_discard,
     dead_letters_replay,
 )
+from relay.throttle import Throttle
 from service.contract.events import MessageId
 
 PATIENCE = 10
@@ -40,7 +40,7 @@ class Progress:
 
 
 async def act(
-    connection: AsyncConnection, order: Order, pace: Pace, tell: Callable[[Progress], None]
+    connection: AsyncConnection, order: Order, throttle: Throttle, tell: Callable[[Progress], None]
 ) -> Progress:
     """Do what is ordered, telling the progress after each batch; return all that was done.
 
@@ -51,8 +51,8 @@ async def act(
     progress = Progress()
     after = BEFORE_ALL
     while True:
-        await asyncio.sleep(pace.wait(progress.events))
-        limit = pace.batch
+        await asyncio.sleep(throttle.wait(progress.events))
+        limit = throttle.batch
         if order.most is not None:
             limit = min(limit, order.most - progress.events)
         opened, step = await _batch(connection, order, opened, after, limit)

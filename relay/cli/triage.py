@@ -15,7 +15,6 @@ from psycopg import AsyncConnection
 from relay.cli import lines
 from relay.cli.choice import All, Canary, Code, ErrorClass, Fingerprint, MessageIds, explicit
 from relay.cli.session import with_connection
-from relay.pace import Pace
 from relay.store.dead_letter_actions import (
     Order,
     Recorded,
@@ -23,6 +22,7 @@ from relay.store.dead_letter_actions import (
     dead_letter_actions_list,
 )
 from relay.store.dead_letters import Group, Rehearsal, dead_letters_groups, dead_letters_rehearse
+from relay.throttle import Throttle
 from relay.triage import Progress, act
 from service.contract.process import FAILED, OK, say
 
@@ -127,7 +127,7 @@ def _do(order: Order, rate: float | None) -> Progress:
             say(f"{done.events} of {done.planned} …")
 
     async def work(connection: AsyncConnection) -> Progress:
-        return await act(connection, order, Pace(rate, monotonic), tell)
+        return await act(connection, order, Throttle(rate, monotonic), tell)
 
     try:
         done = with_connection(work)

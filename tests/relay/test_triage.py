@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
-import relay.pace
-from relay.pace import Pace
+import relay.throttle
 from relay.store.dead_letter_actions import Action, Order
 from relay.store.dead_letters import Choice
+from relay.throttle import Throttle
 from relay.triage import Progress, act
 from service.contract.events import MessageId
 from service.contract.postgres import Database
@@ -37,7 +37,7 @@ IDS = [MessageId(UUID(int=10 * n)) for n in range(1, 26)]
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of ten."""
-    monkeypatch.setattr(relay.pace, "BATCH", 10)
+    monkeypatch.setattr(relay.throttle, "BATCH", 10)
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ async def do(
     rate: float | None = None,
 ) -> Progress:
     """Carry an order out."""
-    return await act(db, order, Pace(rate, asyncio.get_running_loop().time), tell)
+    return await act(db, order, Throttle(rate, asyncio.get_running_loop().time), tell)
 
 
 async def records(db: AsyncConnection) -> list[tuple[object, ...]]:

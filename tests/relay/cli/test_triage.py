@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-import relay.pace
+import relay.throttle
 from relay.cli import triage
 from service.contract.postgres import Database
 from tests.support.commands import Run
@@ -118,7 +118,7 @@ def test_progress(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_lost_connection(run: Run, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut off in the middle it says how much is done and how to go on, and ends with 69."""
-    monkeypatch.setattr(relay.pace, "BATCH", 1)
+    monkeypatch.setattr(relay.throttle, "BATCH", 1)
     with database.connect() as connection:
         # Cuts off whoever comes for the second letter, as a server that goes away would.
         connection.execute(

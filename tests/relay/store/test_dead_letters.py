@@ -11,7 +11,6 @@ from psycopg import AsyncConnection
 
 from relay.events import PendingEvent
 from relay.mover import Mover
-from relay.pace import Pace
 from relay.store.dead_letter_actions import Order
 from relay.store.dead_letters import (
     BEFORE_ALL,
@@ -21,6 +20,7 @@ from relay.store.dead_letters import (
     dead_letters_list,
     dead_letters_rehearse,
 )
+from relay.throttle import Throttle
 from relay.triage import act
 from service.contract import statements
 from service.contract.events import MessageId, new_message_id
@@ -42,13 +42,13 @@ KEY_ERROR = "c62b0608452e"
 async def replay(db: AsyncConnection, choice: Choice) -> int:
     """Replay the chosen letters; return how many."""
     order = Order("replay", choice)
-    return (await act(db, order, Pace(None, lambda: 0.0), lambda _: None)).events
+    return (await act(db, order, Throttle(None, lambda: 0.0), lambda _: None)).events
 
 
 async def discard(db: AsyncConnection, choice: Choice) -> int:
     """Discard the chosen letters; return how many."""
     order = Order("discard", choice, reason="drill")
-    return (await act(db, order, Pace(None, lambda: 0.0), lambda _: None)).events
+    return (await act(db, order, Throttle(None, lambda: 0.0), lambda _: None)).events
 
 
 async def dead(db: AsyncConnection, *errors: tuple[str, str]) -> list[MessageId]:

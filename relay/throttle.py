@@ -11,7 +11,7 @@ TICKS = 4
 """Batches a second when there is a rate: what is let go at once is a quarter of a second's."""
 
 
-class Pace:
+class Throttle:
     """At most `rate` events a second since the first was asked for; no rate, no limit.
 
     `clock` gives seconds that never go back.
