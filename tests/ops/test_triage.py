@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from relay.mover import Mover, Policy
+from relay.drain import drain
+from relay.runner import mover
+from relay.settings import RelaySettings
 from service.contract.embedded import binaries
 from service.contract.postgres import Database
 from tests.support.clones import Template
@@ -257,8 +259,7 @@ def move(database: Database) -> None:
 
     async def inside() -> None:
         async with await database.aconnect() as connection:
-            policy = Policy(batch_size=500, max_attempts=5, backoff_seconds=0.0, chance=lambda: 0.5)
-            await Mover(policy, lambda _: None).move(connection)
+            await drain(connection, mover(RelaySettings(), lambda _: None), wait=False)
 
     asyncio.run(inside())
 
