@@ -83,6 +83,62 @@ BEGIN
     RETURN true;
 END $$;
 
+CREATE FUNCTION public.error_shape(message text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+    AS $_$
+DECLARE
+    -- Letters and digits are those of ASCII: the same on every server, whatever its locale.
+    shape text COLLATE "C" := message;
+BEGIN
+    -- Below its message Postgres quotes rows and queries.
+    shape := regexp_replace(shape, '\n(?:DETAIL|HINT|QUERY|CONTEXT|LINE [0-9]+): .*', '');
+    -- Addresses of the web and of people.
+    shape := regexp_replace(shape,
+        '[A-Za-z][A-Za-z0-9+.-]*://[^\s"''<>]*|[^\s"''<>()=,;:]+@[^\s"''<>(),;:]+', '?', 'g');
+    -- Of a constraint, a column and the like the name is the cause, not a value.
+    shape := regexp_replace(shape,
+        '\m(constraint|relation|column|table|index|function|trigger|type|schema)'
+        ' "([A-Za-z0-9_.$-]*)"', '\1 \2', 'g');
+    -- Quoted text, to its end if that was cut off. A quote inside a word is an apostrophe.
+    shape := regexp_replace(shape,
+        '(?<!\w)"(?:[^"\\]|\\.|"(?=\w))*(?:"|\\?$)'
+        '|(?<!\w)[bru]?''(?:[^''\\]|\\.|''(?=\w))*(?:''|\\?$)', '?', 'g');
+    -- Numbers, UUIDs, times, addresses of machines and of memory: hexadecimal digits and what
+    -- joins them, a decimal one among them.
+    shape := regexp_replace(shape,
+        '[-+]?(?:0x)?[0-9A-Fa-f.:+-]*[0-9][0-9A-Fa-f.:+-]*', '?', 'g');
+    -- A list of three values has the cause of a list of two.
+    RETURN regexp_replace(shape, '\?(?:[\s,;:/+T-]*\?)+', '?', 'g');
+END $_$;
+
+CREATE FUNCTION public.error_fingerprint(error_class text, error_message text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN "left"(encode(sha256(convert_to(((error_class || '
+'::text) || public.error_shape(error_message)), 'UTF8'::name)), 'hex'::text), 12);
+
+CREATE TABLE public.dead_letters (
+    message_id uuid NOT NULL,
+    link_id bigint NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    event jsonb NOT NULL,
+    attempts integer NOT NULL,
+    error_class text NOT NULL,
+    error_message text NOT NULL,
+    first_failed_at timestamp with time zone NOT NULL,
+    dead_at timestamp with time zone DEFAULT now() NOT NULL,
+    fingerprint text GENERATED ALWAYS AS (public.error_fingerprint(error_class, error_message)) STORED NOT NULL
+);
+
+CREATE FUNCTION public.dead_letters_chosen(of_ids uuid[], of_class text, of_fingerprint text, of_code text) RETURNS SETOF public.dead_letters
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT * FROM dead_letters
+    WHERE (of_ids IS NULL OR message_id = ANY(of_ids))
+      AND (of_class IS NULL OR error_class = of_class)
+      AND (of_fingerprint IS NULL OR fingerprint = of_fingerprint)
+      AND (of_code IS NULL OR link_id = (SELECT id FROM links WHERE code = of_code))
+$$;
+
 CREATE FUNCTION public.fn_pgqueuer_changed() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -168,16 +224,45 @@ CREATE TABLE public.clicks_hourly (
 
 COMMENT ON COLUMN public.clicks_hourly.hour IS 'start of the UTC hour of clicks.occurred_at';
 
-CREATE TABLE public.dead_letters (
+CREATE TABLE public.dead_letter_action_events (
+    action_id bigint NOT NULL,
     message_id uuid NOT NULL,
     link_id bigint NOT NULL,
     occurred_at timestamp with time zone NOT NULL,
-    event jsonb NOT NULL,
     attempts integer NOT NULL,
+    fingerprint text NOT NULL,
     error_class text NOT NULL,
-    error_message text NOT NULL,
-    first_failed_at timestamp with time zone NOT NULL,
-    dead_at timestamp with time zone DEFAULT now() NOT NULL
+    error_message text NOT NULL
+);
+
+CREATE TABLE public.dead_letter_actions (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    action text NOT NULL,
+    role text DEFAULT SESSION_USER NOT NULL,
+    os_user text,
+    choice jsonb NOT NULL,
+    reason text,
+    planned bigint NOT NULL,
+    events bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT dead_letter_actions_action_check CHECK ((action = ANY (ARRAY['replay'::text, 'discard'::text]))),
+    CONSTRAINT dead_letter_actions_reason_check CHECK (((action <> 'discard'::text) OR ((reason IS NOT NULL) AND (reason ~ '\S'::text))))
+);
+
+COMMENT ON COLUMN public.dead_letter_actions.choice IS 'the criteria given; empty: every dead letter';
+
+COMMENT ON COLUMN public.dead_letter_actions.planned IS 'letters that matched at the start';
+
+COMMENT ON COLUMN public.dead_letter_actions.events IS 'letters done so far, the last ones at last_at';
+
+ALTER TABLE public.dead_letter_actions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.dead_letter_actions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.deleted_links (
@@ -364,6 +449,12 @@ ALTER TABLE ONLY public.clicks_default
 ALTER TABLE ONLY public.clicks_hourly
     ADD CONSTRAINT clicks_hourly_pkey PRIMARY KEY (link_id, hour);
 
+ALTER TABLE ONLY public.dead_letter_action_events
+    ADD CONSTRAINT dead_letter_action_events_pkey PRIMARY KEY (action_id, message_id);
+
+ALTER TABLE ONLY public.dead_letter_actions
+    ADD CONSTRAINT dead_letter_actions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.dead_letters
     ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (message_id);
 
@@ -407,7 +498,11 @@ CREATE INDEX clicks_link_id_occurred_at ON ONLY public.clicks USING btree (link_
 
 CREATE INDEX clicks_default_link_id_occurred_at_idx ON public.clicks_default USING btree (link_id, occurred_at);
 
+CREATE INDEX dead_letter_action_events_message_id ON public.dead_letter_action_events USING btree (message_id);
+
 CREATE INDEX dead_letters_dead_at ON public.dead_letters USING btree (dead_at);
+
+CREATE INDEX dead_letters_fingerprint_message_id ON public.dead_letters USING btree (fingerprint, message_id);
 
 CREATE INDEX dead_letters_link_id ON public.dead_letters USING btree (link_id);
 
@@ -452,6 +547,9 @@ ALTER INDEX public.clicks_link_id_occurred_at ATTACH PARTITION public.clicks_def
 ALTER INDEX public.clicks_pkey ATTACH PARTITION public.clicks_default_pkey;
 
 CREATE TRIGGER tg_pgqueuer_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.pgqueuer FOR EACH STATEMENT EXECUTE FUNCTION public.fn_pgqueuer_changed();
+
+ALTER TABLE ONLY public.dead_letter_action_events
+    ADD CONSTRAINT dead_letter_action_events_action_id_fkey FOREIGN KEY (action_id) REFERENCES public.dead_letter_actions(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.links
     ADD CONSTRAINT links_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE SET NULL;

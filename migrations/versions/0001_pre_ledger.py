@@ -7,7 +7,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-UP = """
+UP = r"""
 CREATE TABLE users (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     email         text NOT NULL UNIQUE CHECK (email = lower(email)),
@@ -92,6 +92,44 @@ CREATE TABLE clicks_hourly (
 );
 COMMENT ON COLUMN clicks_hourly.hour IS 'start of the UTC hour of clicks.occurred_at';
 
+-- What an error's message says once the values it quotes are taken out, so that errors of one cause
+-- look alike. It is computed whenever a letter is written, so it must take any text whatever.
+CREATE FUNCTION error_shape(message text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    -- Letters and digits are those of ASCII: the same on every server, whatever its locale.
+    shape text COLLATE "C" := message;
+BEGIN
+    -- Below its message Postgres quotes rows and queries.
+    shape := regexp_replace(shape, '\n(?:DETAIL|HINT|QUERY|CONTEXT|LINE [0-9]+): .*', '');
+    -- Addresses of the web and of people.
+    shape := regexp_replace(shape,
+        '[A-Za-z][A-Za-z0-9+.-]*://[^\s"''<>]*|[^\s"''<>()=,;:]+@[^\s"''<>(),;:]+', '?', 'g');
+    -- Of a constraint, a column and the like the name is the cause, not a value.
+    shape := regexp_replace(shape,
+        '\m(constraint|relation|column|table|index|function|trigger|type|schema)'
+        ' "([A-Za-z0-9_.$-]*)"', '\1 \2', 'g');
+    -- Quoted text, to its end if that was cut off. A quote inside a word is an apostrophe.
+    shape := regexp_replace(shape,
+        '(?<!\w)"(?:[^"\\]|\\.|"(?=\w))*(?:"|\\?$)'
+        '|(?<!\w)[bru]?''(?:[^''\\]|\\.|''(?=\w))*(?:''|\\?$)', '?', 'g');
+    -- Numbers, UUIDs, times, addresses of machines and of memory: hexadecimal digits and what
+    -- joins them, a decimal one among them.
+    shape := regexp_replace(shape,
+        '[-+]?(?:0x)?[0-9A-Fa-f.:+-]*[0-9][0-9A-Fa-f.:+-]*', '?', 'g');
+    -- A list of three values has the cause of a list of two.
+    RETURN regexp_replace(shape, '\?(?:[\s,;:/+T-]*\?)+', '?', 'g');
+END $$;
+
+-- Twelve digits that errors of one class and one cause have in common. Its body is bound when it is
+-- made: a restore computes the column below with no schema to look for names in.
+CREATE FUNCTION error_fingerprint(error_class text, error_message text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN left(
+    encode(sha256(convert_to(error_class || E'\n' || error_shape(error_message), 'UTF8')), 'hex'),
+    12
+);
+
 CREATE TABLE dead_letters (
     message_id      uuid PRIMARY KEY,
     link_id         bigint NOT NULL,
@@ -101,10 +139,61 @@ CREATE TABLE dead_letters (
     error_class     text NOT NULL,
     error_message   text NOT NULL,
     first_failed_at timestamptz NOT NULL,
-    dead_at         timestamptz NOT NULL DEFAULT now()
+    dead_at         timestamptz NOT NULL DEFAULT now(),
+    fingerprint     text NOT NULL GENERATED ALWAYS AS (
+        error_fingerprint(error_class, error_message)
+    ) STORED
 );
 CREATE INDEX dead_letters_dead_at ON dead_letters (dead_at);
 CREATE INDEX dead_letters_link_id ON dead_letters (link_id);
+-- The oldest of a group come first in an action.
+CREATE INDEX dead_letters_fingerprint_message_id ON dead_letters (fingerprint, message_id);
+
+-- The letters that match every criterion given; none given, all. Everybody who chooses, by command
+-- or by psql, chooses here. Written so that the planner puts it into the query that calls it.
+CREATE FUNCTION dead_letters_chosen(
+    of_ids uuid[], of_class text, of_fingerprint text, of_code text
+) RETURNS SETOF dead_letters
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT * FROM dead_letters
+    WHERE (of_ids IS NULL OR message_id = ANY(of_ids))
+      AND (of_class IS NULL OR error_class = of_class)
+      AND (of_fingerprint IS NULL OR fingerprint = of_fingerprint)
+      AND (of_code IS NULL OR link_id = (SELECT id FROM links WHERE code = of_code))
+$$;
+
+-- Who did what to dead letters; written in the transaction that does it.
+CREATE TABLE dead_letter_actions (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    action  text NOT NULL CHECK (action IN ('replay', 'discard')),
+    role    text NOT NULL DEFAULT session_user,
+    os_user text,
+    choice  jsonb NOT NULL,
+    reason  text,
+    planned bigint NOT NULL,
+    events  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT dead_letter_actions_reason_check
+        CHECK (action <> 'discard' OR (reason IS NOT NULL AND reason ~ '\S'))
+);
+COMMENT ON COLUMN dead_letter_actions.choice IS 'the criteria given; empty: every dead letter';
+COMMENT ON COLUMN dead_letter_actions.planned IS 'letters that matched at the start';
+COMMENT ON COLUMN dead_letter_actions.events IS 'letters done so far, the last ones at last_at';
+
+-- Each letter that an action took, so that what was discarded can still be named.
+CREATE TABLE dead_letter_action_events (
+    action_id     bigint NOT NULL REFERENCES dead_letter_actions ON DELETE CASCADE,
+    message_id    uuid NOT NULL,
+    link_id       bigint NOT NULL,
+    occurred_at   timestamptz NOT NULL,
+    attempts      integer NOT NULL,
+    fingerprint   text NOT NULL,
+    error_class   text NOT NULL,
+    error_message text NOT NULL,
+    PRIMARY KEY (action_id, message_id)
+);
+CREATE INDEX dead_letter_action_events_message_id ON dead_letter_action_events (message_id);
 
 -- The smallest UUIDv7 of an instant: 48 bits of Unix milliseconds, then zeros (RFC 9562, 5.7).
 CREATE FUNCTION uuidv7_floor(at timestamptz) RETURNS uuid
@@ -201,7 +290,12 @@ DOWN = """
 DROP FUNCTION clicks_move_each(uuid[]);
 DROP FUNCTION clicks_partition_make(timestamptz);
 DROP FUNCTION uuidv7_floor(timestamptz);
-DROP TABLE dead_letters, clicks_hourly, clicks, outbox, deleted_links, links, sessions, users;
+DROP TABLE dead_letter_action_events, dead_letter_actions;
+DROP FUNCTION dead_letters_chosen(uuid[], text, text, text);
+DROP TABLE dead_letters;
+DROP FUNCTION error_fingerprint(text, text);
+DROP FUNCTION error_shape(text);
+DROP TABLE clicks_hourly, clicks, outbox, deleted_links, links, sessions, users;
 """
 
 

@@ -55,7 +55,7 @@ def drain(
     if left.next_due is not None:
         say(f"{left.deferred} events wait for their next try, the first in {left.next_due:.1f} s.")
     if left.dead_letters:
-        say(f"{left.dead_letters} dead letters stand: python -m relay dead-letters list")
+        say(f"{left.dead_letters} dead letters stand: python -m relay dead-letters groups")
     return OK
 
 

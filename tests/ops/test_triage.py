@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import csv
+import io
+import json
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
-from service.contract import statements
+from relay.drain import drain
+from relay.runner import mover
+from relay.settings import RelaySettings
 from service.contract.embedded import binaries
 from service.contract.postgres import Database
+from tests.support.clones import Template
+from tests.support.commands import Run, runner
 from tests.support.processes import REPOSITORY
 
 TRIAGE = REPOSITORY / "ops" / "triage"
@@ -16,14 +25,28 @@ TRIAGE = REPOSITORY / "ops" / "triage"
 IDS = [f"0193b6f0-0000-7000-8000-00000000000{n}" for n in range(4)]
 
 
-def run_psql(database: Database, name: str, **variables: str) -> list[list[str]]:
-    """Run a file as the README says, and return the rows it prints."""
+@pytest.fixture
+def run_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Database], Run]:
+    """Runs `python -m relay ARGV…` on a database of the test's choice."""
+    return runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def run(database: Database, run_on: Callable[[Database], Run]) -> Run:
+    """Runs `python -m relay ARGV…` on the test's database."""
+    return run_on(database)
+
+
+def psql(database: Database, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a file as the README says."""
     chosen = [word for key, value in variables.items() for word in ("-v", f"{key}={value}")]
-    done = subprocess.run(
+    return subprocess.run(
         [
             binaries.bin_dir() / "psql",
             database.conninfo,
-            *("-X", "-v", "ON_ERROR_STOP=1", "--csv", "--tuples-only", "--quiet"),
+            *("-X", "--csv", "--tuples-only", "--quiet"),
             *chosen,
             *("-f", TRIAGE / f"{name}.sql"),
         ],
@@ -32,29 +55,55 @@ def run_psql(database: Database, name: str, **variables: str) -> list[list[str]]
         check=False,
         env={"PATH": "/usr/bin:/bin", "TZ": "UTC"},
     )
+
+
+def run_psql(database: Database, name: str, **variables: str) -> list[list[str]]:
+    """Run a file and return the rows it prints; it must not complain."""
+    done = psql(database, name, **variables)
     assert (0, "") == (done.returncode, done.stderr)
-    return [line.split(",") for line in done.stdout.splitlines()]
+    return list(csv.reader(io.StringIO(done.stdout)))
 
 
 @pytest.fixture(autouse=True)
 def letters(database: Database) -> None:
-    """Four dead letters: KeyError of `one` (twice) and of a link that is gone, ValueError of one."""
+    """The letters of `plant`."""
+    plant(database)
+
+
+def plant(database: Database) -> None:
+    """Four dead letters: KeyError of `one` (twice) and of a link that is gone, ValueError of one.
+
+    The second one's click is counted already, the fourth one's event waits already.
+    """
     with database.connect() as connection:
         connection.execute("INSERT INTO users (email, password_hash) VALUES ('ada@a.example', '')")
         connection.execute(
-            "INSERT INTO links (code, target, owner_id)"
-            " SELECT 'one', 'https://example.com/', id FROM users"
+            "INSERT INTO links (code, target, owner_id, created_at)"
+            " SELECT 'one', 'https://example.com/', id, '2026-11-01' FROM users"
         )
         connection.execute(
             "INSERT INTO dead_letters (message_id, link_id, occurred_at, event, attempts,"
             " error_class, error_message, first_failed_at, dead_at)"
             " SELECT id::uuid, coalesce(link, 999), '2026-11-24 10:30+00',"
             " jsonb_build_object('referrer', 'https://example.org/', 'user_agent', 'Agent'),"
-            " 5, error, 'drill', '2026-11-24 10:31+00', '2026-11-24 11:00+00'"
+            " 5, error, 'no ' || id, '2026-11-24 10:31+00', '2026-11-24 11:00+00'"
             " FROM unnest(%s::text[], ARRAY['KeyError', 'KeyError', 'KeyError', 'ValueError'],"
             " ARRAY[(SELECT id FROM links), (SELECT id FROM links), NULL, (SELECT id FROM links)])"
             " AS letter (id, error, link)",
             [IDS],
+        )
+        connection.execute(
+            "INSERT INTO clicks (message_id, link_id, occurred_at)"
+            " SELECT message_id, link_id, occurred_at FROM dead_letters WHERE message_id = %s",
+            [IDS[1]],
+        )
+        connection.execute(
+            "INSERT INTO clicks_hourly SELECT link_id, '2026-11-24 10:00+00', 1 FROM clicks"
+        )
+        connection.execute(
+            "INSERT INTO outbox (message_id, link_id, occurred_at, attempts)"
+            " SELECT message_id, link_id, occurred_at, 3 FROM dead_letters WHERE message_id = %s",
+            [IDS[3]],
         )
 
 
@@ -88,46 +137,224 @@ def test_by_link(database: Database) -> None:
 
 
 def test_one(database: Database) -> None:
-    """One event whole, the JSON over several lines; an id nobody has gives no row."""
-    text = "\n".join(",".join(row) for row in run_psql(database, "one", message_id=IDS[0]))
-    assert text.startswith(f"{IDS[0]},one,")
-    assert '""user_agent"": ""Agent""' in text
+    """One event whole, the JSON over several lines, and what was done to it; or no row."""
+    (row,) = run_psql(database, "one", message_id=IDS[0])
+    assert [IDS[0], "one"] == row[:2]
+    assert {"referrer": "https://example.org/", "user_agent": "Agent"} == json.loads(row[-1])
     assert [] == run_psql(database, "one", message_id=IDS[0].replace("7000", "7fff"))
+    run_psql(database, "discard", message_ids=IDS[0], reason="a robot")
+    (row,) = run_psql(database, "one", message_id=IDS[0])
+    assert "discard" in row
+    assert "a robot" in row
+    assert f"no {IDS[0]}" == row[-1]
 
 
-def test_replay_is_what_the_command_does(database: Database) -> None:
-    """replay.sql leaves the tables as `python -m relay dead-letters replay --error` does."""
-    outbox = (
-        "SELECT message_id, link_id, occurred_at, attempts, referrer, user_agent, last_error,"
-        " first_failed_at, available_at <= clock_timestamp() FROM outbox ORDER BY 1"
+def shown(rows: list[list[str]]) -> list[list[str]]:
+    """Without times: psql and a program write them differently."""
+    return [row[:4] + row[6:] for row in rows]
+
+
+def test_groups_are_those_of_the_command(database: Database, run: Run) -> None:
+    """groups.sql tells the causes as `python -m relay dead-letters groups` does."""
+    told = [json.loads(line) for line in run("dead-letters", "groups", "--json").data.splitlines()]
+    assert 2 == len(told)
+    expected = [[str(value) for value in each.values()] for each in told]
+    assert shown(expected) == shown(run_psql(database, "groups"))
+
+
+def test_rehearse(database: Database) -> None:
+    """What a choice takes, cause by cause and in all; nothing is changed."""
+    before = tables(database)
+    found = run_psql(database, "rehearse", all="yes")
+    assert [
+        ["KeyError", "3", "2", "1", "1"],
+        ["ValueError", "1", "1", "0", "0"],
+        ["KeyError", "4", "2", "1", "1"],
+    ] == [row[1:] for row in found]
+    assert "all" == found[2][0]
+    assert [["1"], ["1"]] == [
+        row[2:3] for row in run_psql(database, "rehearse", all="yes", canary="1")
+    ]
+    assert before == tables(database)
+
+
+TABLES = {
+    "outbox": "id, message_id, link_id, occurred_at, attempts, referrer, user_agent, last_error,"
+    " first_failed_at, available_at <= clock_timestamp()",
+    "dead_letters": "*",
+    "clicks": "*",
+    "clicks_hourly": "*",
+    "links": "*",
+    "dead_letter_actions": "id, action, role, os_user, choice, reason, planned, events,"
+    " last_at >= at",
+    "dead_letter_action_events": "*",
+}
+"""All that the pipeline holds, but for the moments at which something was done."""
+
+
+def tables(database: Database) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table."""
+    return {
+        name: rows(database, f"SELECT {columns} FROM {name} ORDER BY 1, 2")
+        for name, columns in TABLES.items()
+    }
+
+
+FINGERPRINT = "FINGERPRINT"
+"""Stands for the KeyErrors' fingerprint."""
+
+CHOICES: dict[str, tuple[list[str], dict[str, str]]] = {
+    "ids": ([IDS[2], IDS[0]], {"message_ids": f"{IDS[2]},{IDS[0]}"}),
+    "class": (["--error", "KeyError"], {"error_class": "KeyError"}),
+    "fingerprint": (["--fingerprint", FINGERPRINT], {"fingerprint": FINGERPRINT}),
+    "code": (["--code", "one"], {"code": "one"}),
+    "two": (["--code", "one", "--error", "KeyError"], {"code": "one", "error_class": "KeyError"}),
+    "all": (["--all"], {"all": "yes"}),
+    "none": (["--error", "OSError"], {"error_class": "OSError"}),
+}
+
+
+def same(
+    template: Template,
+    run_on: Callable[[Database], Run],
+    action: str,
+    words: list[str],
+    variables: dict[str, str],
+) -> dict[str, list[tuple[object, ...]]]:
+    """Do one action by the command on one copy and by psql on another, each twice and then a relay;
+    every table must be the same at each point. Return the tables after the first.
+    """
+    with template.clone() as one, template.clone() as other:
+        for each in (one, other):
+            plant(each)
+        (fingerprint,) = {
+            str(found)
+            for (found,) in rows(
+                one, "SELECT fingerprint FROM dead_letters WHERE error_class = 'KeyError'"
+            )
+        }
+        assert tables(one) == tables(other)
+        commanded = run_on(one)
+        words = [fingerprint if each == FINGERPRINT else each for each in words]
+        variables = {
+            name: fingerprint if each == FINGERPRINT else each for name, each in variables.items()
+        }
+        assert 0 == commanded("dead-letters", action, *words).code
+        run_psql(other, action, **variables)
+        first = tables(one)
+        assert first == tables(other)
+        if "--canary" not in words:
+            commanded("dead-letters", action, *words)
+            assert [] == run_psql(other, action, **variables)
+            assert first == tables(one) == tables(other)
+        for each in (one, other):
+            move(each)
+        assert tables(one) == tables(other)
+        assert tables(one)["dead_letter_actions"] == first["dead_letter_actions"]
+        return first
+
+
+def move(database: Database) -> None:
+    """Do what a relay would: move all that is due, fail on nothing."""
+
+    async def inside() -> None:
+        async with await database.aconnect() as connection:
+            await drain(connection, mover(RelaySettings(), lambda _: None), wait=False)
+
+    asyncio.run(inside())
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_replay_is_what_the_command_does(
+    template: Template, run_on: Callable[[Database], Run], choice: str
+) -> None:
+    """replay.sql leaves every table as `dead-letters replay` does, the record included."""
+    words, variables = CHOICES[choice]
+    found = same(template, run_on, "replay", words, variables)
+    taken = len(found["dead_letter_action_events"])
+    assert taken == 4 - len(found["dead_letters"])
+    assert (choice != "none") == (taken > 0) == (len(found["dead_letter_actions"]) == 1)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_discard_is_what_the_command_does(
+    template: Template, run_on: Callable[[Database], Run], choice: str
+) -> None:
+    """discard.sql leaves every table as `dead-letters discard` does, the record included."""
+    words, variables = CHOICES[choice]
+    reason = 'a robot\'s, said "Ada"'
+    found = same(
+        template, run_on, "discard", [*words, "--reason", reason], {**variables, "reason": reason}
     )
-    left = "SELECT message_id FROM dead_letters ORDER BY 1"
-    with database.connect() as connection, connection.transaction(force_rollback=True):
-        connection.execute(
-            statements.load("relay")["dead_letters_replay"],
-            {"message_ids": None, "error_class": "KeyError", "code": None},
-        )
-        expected = [connection.execute(each.encode()).fetchall() for each in (outbox, left)]
-    found = run_psql(database, "replay", error_class="KeyError")
-    assert IDS[:3] == [row[0] for row in found]
-    assert expected == [rows(database, outbox), rows(database, left)]
-    assert [] == run_psql(database, "replay", error_class="KeyError")
-    assert expected == [rows(database, outbox), rows(database, left)]
+    taken = len(found["dead_letter_action_events"])
+    assert taken == 4 - len(found["dead_letters"])
+    assert 1 == len(found["outbox"])
+    assert {reason} >= {row[5] for row in found["dead_letter_actions"]}
 
 
-def test_discard(database: Database) -> None:
-    """discard.sql gives up the letters of one error, prints them, and no others."""
-    found = run_psql(database, "discard", error_class="KeyError")
-    assert IDS[:3] == [row[0] for row in found]
-    assert 1 == len(rows(database, "SELECT FROM dead_letters"))
-    assert [] == rows(database, "SELECT FROM outbox")
+@pytest.mark.parametrize("action", ["replay", "discard"])
+def test_a_canary_is_what_the_command_takes(
+    template: Template, run_on: Callable[[Database], Run], action: str
+) -> None:
+    """canary=2 takes the two oldest, as --canary 2 does."""
+    words, variables = ["--all", "--canary", "2"], {"all": "yes", "canary": "2"}
+    if action == "discard":
+        words, variables = [*words, "--reason", "drill"], {**variables, "reason": "drill"}
+    found = same(template, run_on, action, words, variables)
+    assert IDS[2:] == [str(row[0]) for row in found["dead_letters"]]
+
+
+@pytest.mark.parametrize("name", ["rehearse", "replay", "discard"])
+@pytest.mark.parametrize(
+    "variables",
+    [{}, {"all": "no"}, {"all": "yes", "code": "one"}, {"canary": "1"}, {"message_ids": ""}],
+    ids=str,
+)
+def test_an_unclear_choice_changes_nothing(
+    database: Database, name: str, variables: dict[str, str]
+) -> None:
+    """Without a choice, or with two that contradict, psql stops with an error."""
+    before = tables(database)
+    done = psql(database, name, **variables, reason="drill")
+    assert 3 == done.returncode
+    assert "say which" in done.stderr
+    assert "" == done.stdout
+    assert before == tables(database)
+
+
+@pytest.mark.parametrize("variables", [{}, {"reason": ""}, {"reason": "  "}], ids=str)
+def test_no_discard_without_a_reason(database: Database, variables: dict[str, str]) -> None:
+    """Without a reason psql stops with an error and nothing is given up."""
+    before = tables(database)
+    done = psql(database, "discard", all="yes", **variables)
+    assert 3 == done.returncode
+    assert "dead_letter_actions_reason_check" in done.stderr
+    assert before == tables(database)
+
+
+def test_log_and_action(database: Database) -> None:
+    """What was done, latest first; and the letters of one action with where they are now."""
+    run_psql(database, "replay", error_class="KeyError")
+    run_psql(database, "discard", all="yes", reason="a robot")
+    found = run_psql(database, "log")
+    assert [["2", "discard", "1", "1"], ["1", "replay", "3", "3"]] == [
+        [row[0], *row[3:6]] for row in found
+    ]
+    assert "a robot" == found[0][-1]
+    taken = run_psql(database, "action", action_id="1")
+    assert [(IDS[0], "waiting"), (IDS[1], "counted"), (IDS[2], "waiting")] == [
+        (row[0], row[3]) for row in taken
+    ]
 
 
 @pytest.mark.parametrize("name", ["replay", "discard"])
-def test_a_hostile_class_is_only_text(database: Database, name: str) -> None:
-    """An error class with quotes in it matches nothing and changes nothing."""
-    assert [] == run_psql(database, name, error_class="' OR true; DROP TABLE outbox; --")
-    assert 4 == len(rows(database, "SELECT FROM dead_letters"))
+@pytest.mark.parametrize("variable", ["error_class", "fingerprint", "code"])
+def test_a_hostile_choice_is_only_text(database: Database, name: str, variable: str) -> None:
+    """A value with quotes in it matches nothing and changes nothing."""
+    before = tables(database)
+    hostile = {variable: "' OR true; DROP TABLE outbox; --"}
+    assert [] == run_psql(database, name, **hostile, reason="'; DROP TABLE links; --")
+    assert before == tables(database)
 
 
 def test_the_readme_names_each_file() -> None:
@@ -139,7 +366,12 @@ def test_the_readme_names_each_file() -> None:
         "by_error",
         "by_hour",
         "by_link",
+        "groups",
         "one",
+        "choice",
+        "rehearse",
         "replay",
         "discard",
+        "log",
+        "action",
     }

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection
 
 from relay.events import PendingEvent
 from relay.mover import Mover
-from relay.store.dead_letters import Choice, dead_letters_replay
+from relay.store.dead_letters import Choice, dead_letters_rehearse
 from relay.store.outbox import outbox_claim_fresh
 from service.contract.events import MessageId, new_message_id
 from service.contract.observations import (
@@ -513,7 +513,7 @@ async def test_a_counted_event_is_dead_no_more(db: AsyncConnection, make_mover: 
     await make_event(db, link, message_id=sent)
     await make_mover().move(db)
     assert (0, 1) == (await count(db, "dead_letters"), await count(db, "clicks"))
-    assert 0 == await dead_letters_replay(db, Choice())
+    assert 0 == (await dead_letters_rehearse(db, Choice())).events
 
 
 async def test_an_event_refused_again_and_again_dies(db: AsyncConnection, mover: Mover) -> None:

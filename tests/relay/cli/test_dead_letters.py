@@ -1,13 +1,14 @@
-"""dead-letters: list, show, replay, discard."""
+"""dead-letters: groups, list, show."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from service.contract.postgres import Database
-from tests.relay.cli.conftest import Run
+from tests.support.commands import Run
 
 IDS = [f"0193b6f0-0000-7000-8000-00000000000{n}" for n in range(3)]
 
@@ -29,13 +30,6 @@ def letters(database: Database) -> None:
                 " VALUES (%s, %s, now(), '{\"user_agent\": \"Agent\"}', 5, %s, 'drill', now())",
                 [message_id, link_id, error],
             )
-
-
-def left(database: Database, table: str = "dead_letters") -> list[str]:
-    """The events a table holds, in order."""
-    with database.connect() as connection:
-        rows = connection.execute(f"SELECT message_id FROM {table} ORDER BY 1".encode())
-        return [str(each) for (each,) in rows.fetchall()]
 
 
 def test_list(run: Run) -> None:
@@ -62,31 +56,26 @@ def test_show(run: Run) -> None:
     assert 1 == run("dead-letters", "show", "0193b6f0-0000-7000-8000-00000000ffff").code
 
 
-def test_replay(run: Run, database: Database) -> None:
-    """Chosen letters go back to the outbox; a second time none does."""
-    done = run("dead-letters", "replay", "--error", "KeyError")
-    assert (0, "", "2 events are back in the outbox.\n") == (done.code, done.data, done.words)
-    assert IDS[:2] == left(database, "outbox")
-    assert "0 events" in run("dead-letters", "replay", *IDS[:2]).words
-    assert IDS[2:] == left(database)
-    assert "1 events" in run("dead-letters", "replay", "--all").words
+def test_groups(run: Run) -> None:
+    """A line for each cause: fingerprint, how many of how many links, since when, an example."""
+    done = run("dead-letters", "groups")
+    assert 0 == done.code
+    first, second = done.data.splitlines()
+    assert ["2 events", "2 links"] == re.findall(r"\d+ events|\d+ links", first)
+    assert first.endswith("KeyError: drill")
+    fingerprint = second.split()[0]
+    told = json.loads(run("dead-letters", "groups", "--fingerprint", fingerprint, "--json").data)
+    assert ("ValueError", 1, IDS[2]) == (told["error_class"], told["events"], told["example_id"])
+    listed = run("dead-letters", "list", "--fingerprint", fingerprint).data
+    assert [IDS[2]] == [line.split()[0] for line in listed.splitlines()]
+    done = run("dead-letters", "groups", "--error", "OSError")
+    assert (0, "", "No dead letter matches.\n") == (done.code, done.data, done.words)
 
 
-def test_discard(run: Run, database: Database) -> None:
-    """Chosen letters are given up; a rehearsal changes nothing."""
-    rehearsal = run("dead-letters", "discard", "--code", "hello", "--dry-run")
-    assert "1 dead letters would be discarded.\n" == rehearsal.words
-    assert IDS == left(database)
-    assert 0 == run("dead-letters", "discard", "--code", "hello").code
-    assert IDS[1:] == left(database)
-    assert [] == left(database, "outbox")
-
-
-@pytest.mark.parametrize("verb", ["replay", "discard"])
-@pytest.mark.parametrize("choice", [[], ["--all", "--error", "KeyError"], ["no-id"]], ids=str)
-def test_an_unclear_choice_changes_nothing(
-    run: Run, database: Database, verb: str, choice: list[str]
-) -> None:
-    """Without a choice, with two that contradict, or with nonsense, it is a usage error."""
-    assert 2 == run("dead-letters", verb, *choice).code
-    assert IDS == left(database)
+def test_a_line_each(run: Run, database: Database) -> None:
+    """A message of many lines, or one that would move the cursor, is still one harmless line."""
+    with database.connect() as connection:
+        connection.execute("UPDATE dead_letters SET error_message = E'no\\n\\x1b[2J link'")
+    for command in ("list", "groups"):
+        lines = run("dead-letters", command).data.splitlines()
+        assert {"no \\x1b[2J link"} == {line.partition("Error: ")[2] for line in lines}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from service.contract.postgres import Database
-from tests.relay.cli.conftest import Run
+from tests.support.commands import Run
 
 
 @pytest.fixture(autouse=True)

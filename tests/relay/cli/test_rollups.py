@@ -6,7 +6,7 @@ import pytest
 
 from relay.cli import rollups
 from service.contract.postgres import Database
-from tests.relay.cli.conftest import Run
+from tests.support.commands import Run
 from tests.support.ledger import held
 
 

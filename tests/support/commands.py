@@ -1,0 +1,47 @@
+"""The relay's command line, inside the test's process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from relay.cli import app
+from service.contract.postgres import Database
+from service.contract.process import command_line
+from tests.support.processes import url_of
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command has said, and how it ended."""
+
+    code: int
+    data: str
+    words: str
+
+
+Run = Callable[..., Done]
+
+
+def runner(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Database], Run]:
+    """Return what makes, for a database, what runs `python -m relay ARGV…` on it."""
+
+    def on(database: Database) -> Run:
+        # Once: a test may point the command somewhere else afterwards.
+        monkeypatch.setenv("DATABASE_URL", url_of(database))
+
+        def run(*argv: str) -> Done:
+            monkeypatch.setattr("sys.argv", ["relay", *argv])
+            with pytest.raises(SystemExit) as ended:
+                command_line(app)
+            said = capsys.readouterr()
+            assert isinstance(ended.value.code, int)
+            return Done(ended.value.code, said.out, said.err)
+
+        return run
+
+    return on
