@@ -21,6 +21,10 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from service.contract.pooler import behind_pooler
+from service.contract.session import session_alive
+
+HEARTBEAT = 5.0
+"""Seconds without a notification after which the listener's server is asked whether it is there."""
 
 
 class PoolDriver(Driver):
@@ -72,8 +76,11 @@ class PoolDriver(Driver):
         """
         # LISTEN has to get its turn on the connection: wait for it before notifies() holds it.
         await self._listening.wait()
-        async for note in self._listener.notifies():
-            self._tell(note.channel, note.payload)
+        while True:
+            async for note in self._listener.notifies(timeout=HEARTBEAT):
+                self._tell(note.channel, note.payload)
+            # Silence may be the server's or the network's: only an answer tells.
+            await session_alive(self._listener)
 
     def wake(self) -> None:
         """Say what the notification of a new job would have said, where none arrives."""

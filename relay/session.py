@@ -35,6 +35,9 @@ SESSION: Settings = {
 }
 """For what moves events."""
 
+PATIENCE = 12.0
+"""Seconds to wait for any answer: a little more than the server gives a statement."""
+
 CONNECTIONS = 5
 """Per relay: the watcher's, the mover's, the purge's, PgQueuer's, and one for chores."""
 
@@ -61,10 +64,14 @@ class Session:
 
         Raises psycopg.Error when the database is lost.
         """
-        pool = self._database.pool(APPLICATION, size=CONNECTIONS, waiting=64, session=SESSION)
+        pool = self._database.pool(
+            APPLICATION, size=CONNECTIONS, waiting=64, session=SESSION, patience=PATIENCE
+        )
         await pool.open(wait=False)
         try:
-            async with await self._database.aconnect(LISTENER, LIVELY) as listener:
+            async with await self._database.aconnect(
+                LISTENER, LIVELY, patience=PATIENCE
+            ) as listener:
                 async with pool.connection() as connection:
                     await chores.make_partitions(connection, self._observe)
                 return await self._work(pool, listener, stop)

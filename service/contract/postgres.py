@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from service.contract import statements
+from service.contract.bounded import BoundedConnection
 from service.contract.embedded import EmbeddedPostgres
 from service.contract.pooler import pooler_notice
 from service.contract.session import Session, session_configure
@@ -89,34 +90,44 @@ class Database:
         return psycopg.connect(self._conninfo(application), autocommit=True, prepare_threshold=None)
 
     async def aconnect(
-        self, application: str = "everyclick", session: Session = NOTHING
+        self,
+        application: str = "everyclick",
+        session: Session = NOTHING,
+        *,
+        patience: float | None = None,
     ) -> psycopg.AsyncConnection:
         """Open one autocommit connection. Raises psycopg.OperationalError within about 5 s.
 
         It prepares no statement when a pooler stands between, and has no settings of its own then.
+        With `patience`, no later answer is waited for longer than so many seconds.
         """
-        connection = await psycopg.AsyncConnection.connect(
-            self._conninfo(application), autocommit=True
-        )
+        connection = await BoundedConnection.connect(self._conninfo(application), autocommit=True)
         try:
-            await _settle(connection, session)
+            await _settle(connection, session, patience)
         except BaseException:
             await connection.close()
             raise
         return connection
 
     def pool(
-        self, application: str, *, size: int, waiting: int, session: Session = NOTHING
+        self,
+        application: str,
+        *,
+        size: int,
+        waiting: int,
+        session: Session = NOTHING,
+        patience: float | None = None,
     ) -> AsyncConnectionPool:
         """Return a closed pool of at most `size` autocommit connections like those of `aconnect`.
 
         A caller waits at most 2 s for one; past `waiting` callers it fails at once. Both raise a
         subclass of psycopg.OperationalError.
         """
-        return AsyncConnectionPool(
+        pool = AsyncConnectionPool(
             self._conninfo(application),
             kwargs={"autocommit": True},
-            configure=partial(_settle, session=session),
+            connection_class=BoundedConnection,
+            configure=partial(_settle, session=session, patience=patience),
             name=application,
             min_size=1,
             max_size=size,
@@ -127,6 +138,7 @@ class Database:
             reconnect_failed=_try_again,
             open=False,
         )
+        return cast("AsyncConnectionPool", pool)
 
     def _conninfo(self, application: str) -> str:
         given = conninfo_to_dict(self.conninfo)
@@ -134,14 +146,20 @@ class Database:
             self.conninfo,
             application_name=given.get("application_name") or application,
             connect_timeout=given.get("connect_timeout") or 2,
+            # A server whose machine is gone is noticed within half a minute, not a quarter of an hour.
+            keepalives_idle=given.get("keepalives_idle") or 10,
+            keepalives_interval=given.get("keepalives_interval") or 5,
+            keepalives_count=given.get("keepalives_count") or 3,
+            tcp_user_timeout=given.get("tcp_user_timeout") or 25_000,
             # Whatever PGCLIENTENCODING or the role says: links and clicks are any language's.
             client_encoding="utf8",
         )
 
 
-async def _settle(connection: psycopg.AsyncConnection, session: Session) -> None:
+async def _settle(connection: BoundedConnection, session: Session, patience: float | None) -> None:
     await pooler_notice(connection)
     await session_configure(connection, session)
+    connection.patience = patience
 
 
 async def _try_again(pool: AsyncConnectionPool) -> None:

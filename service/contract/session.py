@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from psycopg import AsyncConnection
 
 from service.contract import statements
+from service.contract.bounded import BoundedConnection
 from service.contract.pooler import behind_pooler
 
 _SQL = statements.load("service.contract")
@@ -36,6 +38,26 @@ async def session_configure(connection: AsyncConnection, session: Session) -> No
         await connection.execute(_SQL["session_configure"], {"settings": settings})
 
 
+@asynccontextmanager
+async def unhurried(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Be in a transaction that may take as long as it takes, whatever the session's bounds are."""
+    patience = None
+    if isinstance(connection, BoundedConnection):
+        patience, connection.patience = connection.patience, None
+    try:
+        async with connection.transaction():
+            await session_unhurried(connection)
+            yield
+    finally:
+        if isinstance(connection, BoundedConnection):
+            connection.patience = patience
+
+
 async def session_unhurried(connection: AsyncConnection) -> None:
     """Lift the session's statement_timeout until this transaction ends."""
     await connection.execute(_SQL["session_unhurried"])
+
+
+async def session_alive(connection: AsyncConnection) -> None:
+    """Return when the server answers. Raises psycopg.OperationalError when it does not."""
+    await connection.execute(_SQL["session_alive"])

@@ -15,6 +15,7 @@ from relay.driver import PoolDriver
 from service.contract.postgres import Database
 from tests.support.bouncer import bounced
 from tests.support.ledger import terminate
+from tests.support.proxy import proxied
 
 
 @pytest.fixture
@@ -134,3 +135,21 @@ async def test_waking(driver: PoolDriver, database: Database, pool: AsyncConnect
             deaf.wake()
     (event,) = heard
     assert ("channel", "table_changed_event") == (event.root.channel, event.root.type)
+
+
+async def test_a_silent_listener_is_noticed(
+    pool: AsyncConnectionPool, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that only listens is asked now and then whether anybody is there."""
+    monkeypatch.setattr("relay.driver.HEARTBEAT", 0.1)
+    async with (
+        proxied(database) as (proxy, near),
+        await near.aconnect(patience=0.5) as listener,
+    ):
+        driver = PoolDriver(pool, listener)
+        await driver.add_listener("news", lambda _: None)
+        listening = asyncio.create_task(driver.listen())
+        proxy.hang()
+        with pytest.raises(psycopg.OperationalError):
+            await asyncio.wait_for(listening, 20)
+        proxy.go_on()

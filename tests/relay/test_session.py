@@ -38,6 +38,7 @@ from tests.support.ledger import (
     terminate,
     until,
 )
+from tests.support.proxy import proxied
 
 Start = Callable[[Mover], Session]
 
@@ -356,3 +357,28 @@ async def test_a_killed_pooler(
         assert await asyncio.wait_for(relay, 20)
     assert await rollups_equal_clicks(db)
     assert any(isinstance(each, DatabaseUnavailable) for each in observed)
+
+
+async def test_a_server_that_says_nothing_is_left(
+    db: AsyncConnection,
+    database: Database,
+    mover: Mover,
+    observed: list[Observation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No answer, no end of the connection: the session falls by itself, and the next one works."""
+    monkeypatch.setattr("relay.session.PATIENCE", 0.5)
+    monkeypatch.setattr("relay.driver.HEARTBEAT", 0.1)
+    link = await make_link(db)
+    async with proxied(database) as (proxy, near):
+        session = Session(near, mover, observed.append, shutdown_timeout=1.0)
+        fallen = asyncio.create_task(session.run(asyncio.Event()))
+        await make_events(db, link, 5)
+        await arrived(db, 5)
+        proxy.hang()
+        await make_events(db, link, 5)
+        with pytest.raises(psycopg.OperationalError):
+            await asyncio.wait_for(fallen, 20)
+        proxy.go_on()
+        async with running(session):
+            await arrived(db, 10)

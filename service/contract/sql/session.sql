@@ -5,3 +5,7 @@ SELECT set_config(name, value, false) FROM json_each_text(%(settings)s::json) AS
 -- name: session_unhurried
 -- This transaction may take as long as it takes.
 SELECT set_config('statement_timeout', '0', true)
+
+-- name: session_alive
+-- Anything that only a server can answer.
+SELECT true
