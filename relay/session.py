@@ -29,9 +29,10 @@ SESSION: Settings = {
     # second otherwise; waiting for a lock is nobody's fault and told apart by its shorter bound.
     "statement_timeout": "10s",
     "lock_timeout": "5s",
-    # A plan is kept, and may be one made for the nearly empty outbox of a quiet hour, which is read
-    # from end to end: so would a burst be, by every batch, until somebody analyzes the table.
-    "plan_cache_mode": "force_custom_plan",
+    # Plans are made for what the statistics say, and may be kept: those of a quiet hour, when the
+    # outbox is nearly empty and best read from end to end. So would a burst be, by every batch.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
 }
 """For what moves events."""
 

@@ -124,14 +124,16 @@ async def test_an_old_snapshot_makes_no_batch_dearer(
             assert_reads_its_own(await one_batch())
 
 
+@pytest.mark.parametrize("analyzed", [True, False], ids=["analyzed", "never analyzed"])
 @pytest.mark.parametrize("deferred", [5_000, 50_000])
 async def test_a_look_reads_next_to_nothing(
-    db: AsyncConnection, database: Database, deferred: int
+    db: AsyncConnection, database: Database, deferred: int, analyzed: bool
 ) -> None:
     """The watcher's look is a few index probes, however many events are not due yet."""
     async with await database.aconnect(session=SESSION) as connection:
         await fill(db, deferred, due="1 h")
-        await db.execute("ANALYZE outbox")
+        if analyzed:
+            await db.execute("ANALYZE outbox")
         for _ in range(8):
             found = await touched(db, connection, "outbox", lambda: outbox_work(connection))
             assert (0, 0) == (found.scans, found.entries)
