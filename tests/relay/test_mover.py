@@ -115,6 +115,14 @@ async def test_a_slow_batch_is_followed_by_a_smaller_one(
     assert [8, 4, 2, 1, 1, 1, 2, 4, 8, 1] == sizes
 
 
+async def test_suspects_do_not_end_a_pass(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """A short batch of suspects in the middle of a backlog of fresh events is not the end of it."""
+    sent = await make_events(db, await make_link(db), 7)
+    await db.execute("UPDATE outbox SET attempts = 1 WHERE message_id = %s", [sent[0]])
+    await one_pass(make_mover(batch_size=2), db)
+    assert set(sent) == await message_ids(db, "clicks")
+
+
 async def test_oldest_due_first(db: AsyncConnection, make_mover: MakeMover) -> None:
     """A batch takes the events that have been due for longest, and none that is not due yet."""
     sent = await make_events(db, await make_link(db), 4)
