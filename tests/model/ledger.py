@@ -113,7 +113,7 @@ class Ledger:
             elif message_id not in expected.dead:
                 assert message_id in after.dead, f"{message_id} is lost"
                 expected.dead[message_id] = (row.link, CAP)
-        assert expected == after
+        assert expected == after, "the tables are not as they must be"
         self.state = after
 
     def passed(self, after: State, refused: set[str | None]) -> None:

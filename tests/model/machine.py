@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from relay.store.dead_letters import Choice
 from service.contract.events import Click, MessageId
@@ -30,7 +38,7 @@ POINTS = (
     "after COMMIT",
 )
 
-visits = st.lists(
+requests = st.lists(
     st.tuples(st.sampled_from((*CODES, "unknown")), st.sampled_from(KINDS)), min_size=1, max_size=5
 )
 losses = st.sampled_from((None, None, None, "before", "after"))
@@ -86,17 +94,17 @@ class Machine(RuleBasedStateMachine):
         self.ledger.issued[message_id] = issued
         return Visit(code, Click(message_id, issued.marker, issued.agent))
 
-    @rule(asked=visits, lost=losses)
+    @rule(asked=requests, lost=losses)
     def click(self, asked: list[tuple[str, str]], lost: str | None) -> None:
         """One request, or several at once; perhaps the connection is lost over them."""
         self.send(Sent([self.visit(code, kind) for code, kind in asked]), lost)
 
-    @initialize(asked=visits, lost=losses)
+    @initialize(asked=requests, lost=losses)
     def clicks_before(self, asked: list[tuple[str, str]], lost: str | None) -> None:
         """There are always some."""
         self.click(asked, lost)
 
-    @rule(asked=visits, number=relays)
+    @rule(asked=requests, number=relays)
     def race(self, asked: list[tuple[str, str]], number: int) -> None:
         """A COMMIT's answer is lost, and a relay is quicker than the next try."""
         self.click(asked, "after")
@@ -167,8 +175,8 @@ class Machine(RuleBasedStateMachine):
         """Two relays at once; perhaps a click that one of them just moves is sent again."""
         first, second = self.pipeline.relays[number], self.pipeline.relays[1 - number]
         sent = self.unanswered.pop() if again and self.unanswered else None
-        again = sent.visits if sent else []
-        done = self.pipeline.run(self.pipeline.meet(first, second, again, falls=falls))
+        visits = sent.visits if sent else []
+        done = self.pipeline.run(self.pipeline.meet(first, second, visits, falls=falls))
         if falls:
             first.restart()
         if sent is not None:
@@ -246,7 +254,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def rebuild(self) -> None:
         """A rebuild finds nothing to mend."""
-        assert 0 == self.pipeline.rebuild()
+        assert 0 == self.pipeline.rebuild(), "rollups are not the clicks"
 
     # What must be true.
 
@@ -254,7 +262,7 @@ class Machine(RuleBasedStateMachine):
     def holds(self) -> None:
         """The tables are what the ledger says, every row is a click's own, rollups are the clicks."""
         self.sound = False
-        assert self.ledger.state == self.pipeline.state()
+        assert self.ledger.state == self.pipeline.state(), "the tables are not as they must be"
         self.ledger.check()
         hours = {}
         for message_id, marker, agent, at in self.pipeline.contents():
@@ -262,8 +270,8 @@ class Machine(RuleBasedStateMachine):
             assert (issued.marker, issued.agent) == (marker, agent)
             assert at in issued.instants
             hours[message_id] = hour(at)
-        assert self.ledger.rollups(hours) == self.pipeline.rollups()
-        assert [] == self.pipeline.differences()
+        assert self.ledger.rollups(hours) == self.pipeline.rollups(), "rollups are not the clicks"
+        assert [] == self.pipeline.differences(), "verify sees what is not there"
         self.sound = True
 
     def teardown(self) -> None:
@@ -286,3 +294,13 @@ class Machine(RuleBasedStateMachine):
         self.holds()
         assert {} == self.ledger.state.outbox
         assert {} == self.ledger.state.dead
+
+
+def run(template: Template, runner: asyncio.Runner, how: settings) -> None:
+    """Run machines, each on a database of its own; raises the error of the first that is wrong."""
+
+    def machine() -> Machine:
+        return Machine(template, runner)
+
+    # The library calls it without arguments, as it would a class.
+    run_state_machine_as_test(machine, settings=how)  # type: ignore[arg-type]

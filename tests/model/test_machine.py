@@ -7,9 +7,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
-from tests.model.machine import Machine
+from tests.model.machine import run
 from tests.support.clones import Template
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "0"))
@@ -31,4 +30,4 @@ SETTINGS = settings(
 def test_pipeline(template: Template) -> None:
     """After each of many random steps every invariant holds; the end finds every click."""
     with asyncio.Runner() as runner:
-        run_state_machine_as_test(lambda: Machine(template, runner), settings=SETTINGS)
+        run(template, runner, SETTINGS)
