@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from service.contract import statements
 from service.contract.events import LinkId
+from service.contract.session import session_attended
 
 _SQL = statements.load("relay")
 
@@ -58,6 +59,7 @@ async def rollups_verify(connection: AsyncConnection) -> AsyncIterator[Differenc
     clicks and rollup together. A month that is to be made meanwhile is made later.
     """
     async with connection.transaction():
+        await session_attended(connection)
         await rollups_pin(connection)
         async with connection.cursor(row_factory=class_row(Difference)) as cursor:
             async for difference in cursor.stream(_SQL["rollups_verify"]):
@@ -70,6 +72,7 @@ async def rollups_rebuild(connection: AsyncConnection) -> int:
     Call it in a transaction that holds `rollups_lock`.
     """
     async with connection.transaction():
+        await session_attended(connection)
         await rollups_pin(connection)
         cursor = await connection.execute(_SQL["rollups_rebuild"])
         row = await cursor.fetchone()
