@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 from psycopg import AsyncConnection
 
 from relay.store.clicks import clicks_partitions
@@ -15,7 +16,13 @@ from relay.store.deleted_links import (
 )
 from relay.store.pgqueuer import pgqueuer_log_prune, pgqueuer_statistics_prune
 from relay.store.rollups import rollups_lock, rollups_share
-from service.contract.observations import LinkPurged, LogPruned, Observer, PartitionsMade
+from service.contract.observations import (
+    DatabaseUnavailable,
+    LinkPurged,
+    LogPruned,
+    Observer,
+    PartitionsMade,
+)
 from service.contract.session import unhurried
 
 MONTHS_AHEAD = 3
@@ -31,10 +38,18 @@ CHUNK = 5_000
 
 
 async def make_partitions(connection: AsyncConnection, observe: Observer) -> None:
-    """Make the months of `clicks` that are missing, from last month to MONTHS_AHEAD."""
-    # Strays of the default partition move along, however many they have become.
-    async with unhurried(connection):
-        made = await clicks_partitions(connection, MONTHS_AHEAD)
+    """Make the months of `clicks` that are missing, from last month to MONTHS_AHEAD.
+
+    While a backup or a long query reads `clicks` none can be made: that is told, and holds nothing
+    up. Clicks without a month stand in the default partition until the next time.
+    """
+    try:
+        # Strays of the default partition move along, however many they have become.
+        async with unhurried(connection):
+            made = await clicks_partitions(connection, MONTHS_AHEAD)
+    except psycopg.errors.LockNotAvailable as error:
+        observe(DatabaseUnavailable("make_partitions", str(error).strip()))
+        return
     if made:
         observe(PartitionsMade(made))
 

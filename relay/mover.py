@@ -119,7 +119,8 @@ class Mover:
         self._suspects_due = moved.suspects_due and monotonic() >= self._rested
         if moved.claimed:
             self._report(moved, settlement, seconds)
-        return full or self._suspects_due
+        # After suspects, however few, there may still be fresh events: those came second.
+        return full or self._suspects_due or stream.suspects
 
     async def _batch(
         self, connection: AsyncConnection, stream: Stream

@@ -101,9 +101,11 @@ async def _sessions(
     observe: Observer,
     stop: asyncio.Event,
 ) -> bool:
+    passed = False
     while not stop.is_set():
-        if not await _finished(gate(database, settings, observe), stop):
+        if not await _finished(gate(database, settings, observe, again=passed), stop):
             return True
+        passed = True
         try:
             return await session.run(stop)
         except psycopg.Error as error:

@@ -75,4 +75,6 @@ def failure(event: PendingEvent, error: Exception, wait: float) -> Failure:
     """Return the error as it is written down."""
     # Postgres text refuses NUL, and an error's text may quote whatever the event held.
     message = str(error).replace("\x00", "\\0").encode("utf-8", "replace").decode()
-    return Failure(event.message_id, type(error).__name__, message[:MESSAGE_LIMIT], wait)
+    return Failure(
+        event.message_id, event.attempts, type(error).__name__, message[:MESSAGE_LIMIT], wait
+    )

@@ -70,8 +70,10 @@ SELECT message_id, outcome, code, error FROM clicks_move_each(%(message_ids)s::u
 -- name: clicks_partitions
 -- The monthly partitions from last month to some months ahead, made where missing.
 -- Months are added on the UTC calendar: on a session's own, behind UTC, one could be left out.
+-- A month waits for whoever reads clicks, and readers that come later wait for it: not for long.
+WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '1s', true))
 SELECT count(*) FILTER (WHERE clicks_partition_make(
     (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead))
         AT TIME ZONE 'UTC'
 ))
-FROM generate_series(-1, %(months_ahead)s::int) AS ahead
+FROM patience, generate_series(-1, %(months_ahead)s::int) AS ahead

@@ -34,7 +34,10 @@ WITH event AS (
 ), dead_letter AS (
     DELETE FROM dead_letters WHERE link_id = %(link_id)s
 ), rollup AS (
-    DELETE FROM clicks_hourly WHERE link_id = %(link_id)s
+    -- Hours whose month was dropped. Not while there are clicks: a batch may just have brought them.
+    DELETE FROM clicks_hourly
+    WHERE link_id = %(link_id)s
+      AND NOT EXISTS (SELECT FROM clicks WHERE clicks.link_id = %(link_id)s)
 ), first AS (
     UPDATE deleted_links SET purged_at = now()
     WHERE link_id = %(link_id)s AND purged_at IS NULL

@@ -13,11 +13,12 @@ FROM outbox
 -- Events that failed for the last time become dead letters in the statement that removes them.
 WITH failure AS (
     SELECT * FROM unnest(
-        %(message_ids)s::uuid[], %(error_classes)s::text[], %(error_messages)s::text[]
-    ) AS failure (message_id, error_class, error_message)
+        %(message_ids)s::uuid[], %(attempts)s::int[], %(error_classes)s::text[],
+        %(error_messages)s::text[]
+    ) AS failure (message_id, attempts, error_class, error_message)
 ), event AS (
     DELETE FROM outbox USING failure
-    WHERE outbox.message_id = failure.message_id
+    WHERE outbox.message_id = failure.message_id AND outbox.attempts = failure.attempts
     RETURNING outbox.*, failure.error_class, failure.error_message
 )
 INSERT INTO dead_letters (
@@ -71,17 +72,17 @@ FROM unnest(
 WHERE outbox.message_id = failure.message_id
 
 -- name: outbox_retry
--- One attempt more, and due again after a delay.
+-- One attempt more, and due again after a delay; unless another relay has charged it meanwhile.
 UPDATE outbox
-SET attempts = attempts + 1,
+SET attempts = outbox.attempts + 1,
     available_at = clock_timestamp() + make_interval(secs => failure.delay),
     first_failed_at = coalesce(first_failed_at, clock_timestamp()),
     last_error = failure.error_class || ': ' || failure.error_message
 FROM unnest(
-    %(message_ids)s::uuid[], %(error_classes)s::text[], %(error_messages)s::text[],
-    %(delays)s::float8[]
-) AS failure (message_id, error_class, error_message, delay)
-WHERE outbox.message_id = failure.message_id
+    %(message_ids)s::uuid[], %(attempts)s::int[], %(error_classes)s::text[],
+    %(error_messages)s::text[], %(delays)s::float8[]
+) AS failure (message_id, attempts, error_class, error_message, delay)
+WHERE outbox.message_id = failure.message_id AND outbox.attempts = failure.attempts
 
 -- name: outbox_work
 -- What there is to do, and whether a job for it is queued already.

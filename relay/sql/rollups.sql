@@ -3,6 +3,12 @@
 WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '1s', true))
 SELECT pg_advisory_xact_lock(%(rollups)s) FROM patience
 
+-- name: rollups_pin
+-- No month of clicks comes or goes until this transaction ends.
+-- A query looks up which partitions there are and then waits for their locks: meanwhile rows may move
+-- from the default one to a new one, which it will not read. Locked first, they are looked up after.
+LOCK TABLE clicks IN ACCESS SHARE MODE
+
 -- name: rollups_rebuild
 -- Rollups become what the clicks say; rows that are right already are not touched.
 WITH counted AS (

@@ -91,7 +91,10 @@ def _error(code: str, words: str) -> psycopg.Error:
 
 
 async def clicks_partitions(connection: AsyncConnection, months_ahead: int) -> int:
-    """Make the partitions from last month to `months_ahead`; returns how many were missing."""
+    """Make the partitions from last month to `months_ahead`; returns how many were missing.
+
+    Raises psycopg.errors.LockNotAvailable after a second when somebody reads clicks for so long.
+    """
     cursor = await connection.execute(_SQL["clicks_partitions"], {"months_ahead": months_ahead})
     row = await cursor.fetchone()
     return 0 if row is None else int(row[0])

@@ -19,9 +19,14 @@ _SQL = statements.load("relay")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One event's failed handling; `delay` is the seconds to its next."""
+    """One event's failed handling; `attempts` before it, `delay` is the seconds to its next.
+
+    A relay may put an error down to an event that it holds no more. What another one has charged
+    meanwhile has other attempts, and is not charged again.
+    """
 
     message_id: MessageId
+    attempts: int
     error_class: str
     error_message: str
     delay: float = 0.0
@@ -106,12 +111,12 @@ async def outbox_set_aside(connection: AsyncConnection, failure: Failure) -> Non
 
 
 async def outbox_retry(connection: AsyncConnection, failures: Sequence[Failure]) -> None:
-    """Count an attempt for each event and make it due again after its delay."""
+    """Count an attempt for each event whose attempts are as they were; due again after its delay."""
     await connection.execute(_SQL["outbox_retry"], _columns(failures))
 
 
 async def outbox_bury(connection: AsyncConnection, failures: Sequence[Failure]) -> int:
-    """Turn each event into a dead letter, whole; returns how many became one.
+    """Turn each event whose attempts are as they were into a dead letter; returns how many became one.
 
     An event whose link is gone leaves without one, and so does one that stands in `clicks`.
     """
@@ -122,6 +127,7 @@ async def outbox_bury(connection: AsyncConnection, failures: Sequence[Failure]) 
 def _columns(failures: Sequence[Failure]) -> dict[str, list[object]]:
     return {
         "message_ids": [failure.message_id for failure in failures],
+        "attempts": [failure.attempts for failure in failures],
         "error_classes": [failure.error_class for failure in failures],
         "error_messages": [failure.error_message for failure in failures],
         "delays": [failure.delay for failure in failures],

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from service.contract import statements
 from service.contract.events import LinkId
+from service.contract.session import session_attended
 
 _SQL = statements.load("relay")
 
@@ -43,15 +44,26 @@ async def rollups_lock(connection: AsyncConnection) -> None:
     await connection.execute(_SQL["rollups_lock"], {"rollups": ROLLUPS})
 
 
+async def rollups_pin(connection: AsyncConnection) -> None:
+    """Keep months of clicks from coming or going until this transaction ends.
+
+    Without it a look that begins while strays move to their new month would miss them.
+    """
+    await connection.execute(_SQL["rollups_pin"])
+
+
 async def rollups_verify(connection: AsyncConnection) -> AsyncIterator[Difference]:
     """Yield every difference between rollups and clicks, as of one instant.
 
-    Blocks nobody and is disturbed by nobody: one statement has one snapshot, and a batch commits
-    clicks and rollup together.
+    Holds up no batch and is disturbed by none: one statement has one snapshot, and a batch commits
+    clicks and rollup together. A month that is to be made meanwhile is made later.
     """
-    async with connection.cursor(row_factory=class_row(Difference)) as cursor:
-        async for difference in cursor.stream(_SQL["rollups_verify"]):
-            yield difference
+    async with connection.transaction():
+        await session_attended(connection)
+        await rollups_pin(connection)
+        async with connection.cursor(row_factory=class_row(Difference)) as cursor:
+            async for difference in cursor.stream(_SQL["rollups_verify"]):
+                yield difference
 
 
 async def rollups_rebuild(connection: AsyncConnection) -> int:
@@ -59,6 +71,9 @@ async def rollups_rebuild(connection: AsyncConnection) -> int:
 
     Call it in a transaction that holds `rollups_lock`.
     """
-    cursor = await connection.execute(_SQL["rollups_rebuild"])
-    row = await cursor.fetchone()
+    async with connection.transaction():
+        await session_attended(connection)
+        await rollups_pin(connection)
+        cursor = await connection.execute(_SQL["rollups_rebuild"])
+        row = await cursor.fetchone()
     return 0 if row is None else int(row[0])

@@ -26,15 +26,18 @@ PAUSE = 0.5
 """Seconds between two tries while the database does not answer."""
 
 
-async def gate(database: Database, settings: Settings, observe: Observer) -> None:
+async def gate(
+    database: Database, settings: Settings, observe: Observer, *, again: bool = False
+) -> None:
     """Return once the database is fit for work; wait as long as it does not answer.
 
+    A process that has passed before passes `again` when the schema has become newer meanwhile.
     Raises SchemaError, EncodingError and DurabilityError, which waiting would not mend.
     """
     reported = False
     while True:
         try:
-            await pass_once(database, settings, observe)
+            await pass_once(database, settings, observe, again=again)
         except psycopg.OperationalError as error:
             if not reported:
                 observe(DatabaseUnavailable(doing="start", error=str(error).strip()))
@@ -55,11 +58,13 @@ async def vet(connection: psycopg.AsyncConnection, settings: Settings) -> None:
         await durability_check(connection)
 
 
-async def pass_once(database: Database, settings: Settings, observe: Observer) -> None:
+async def pass_once(
+    database: Database, settings: Settings, observe: Observer, *, again: bool = False
+) -> None:
     """Try the gate once. Raises psycopg.OperationalError when the database does not answer."""
     async with await database.aconnect("everyclick-gate") as connection:
         await encoding_check(connection)
-        await schema_check(connection)
+        await (schema_serves if again else schema_check)(connection)
         try:
             await durability_check(connection)
         except DurabilityError as error:

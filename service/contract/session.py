@@ -53,6 +53,11 @@ async def unhurried(connection: AsyncConnection) -> AsyncIterator[None]:
             connection.patience = patience
 
 
+async def session_attended(connection: AsyncConnection) -> None:
+    """Let this transaction end soon when its client is gone: it holds what others wait for."""
+    await connection.execute(_SQL["session_attended"])
+
+
 async def session_unhurried(connection: AsyncConnection) -> None:
     """Lift the session's statement_timeout until this transaction ends."""
     await connection.execute(_SQL["session_unhurried"])

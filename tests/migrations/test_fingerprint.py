@@ -148,7 +148,9 @@ def test_it_survives_a_restore(database: Database, template: Template) -> None:
     """pg_dump and pg_restore bring letters and records back with the same fingerprints."""
     with database.connect() as connection:
         if connection.info.server_version < 180000:
-            pytest.skip("the tools are of Postgres 18; an older server does not read what they dump")
+            pytest.skip(
+                "the tools are of Postgres 18; an older server does not read what they dump"
+            )
         connection.execute(LETTER, [UUID(int=1)])
         connection.execute(
             "INSERT INTO dead_letter_actions (action, choice, planned) VALUES ('replay', '{}', 1)"

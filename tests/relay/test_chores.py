@@ -12,9 +12,12 @@ from psycopg import AsyncConnection
 from relay import chores
 from relay.events import PendingEvent
 from relay.mover import Mover
+from relay.store.deleted_links import deleted_link_purge, deleted_link_purged
 from relay.store.outbox import outbox_work
 from relay.store.rollups import rollups_verify
+from service.contract.events import LinkId
 from service.contract.observations import (
+    DatabaseUnavailable,
     LinkPurged,
     LogPruned,
     Observation,
@@ -168,6 +171,25 @@ async def test_two_relays_make_partitions_at_once(database: Database) -> None:
     assert 5 == sum(each.made for each in made if isinstance(each, PartitionsMade))
 
 
+async def test_a_reader_of_clicks_holds_only_the_month_up(
+    db: AsyncConnection, database: Database, mover: Mover, observed: list[Observation]
+) -> None:
+    """While somebody reads clicks, as pg_dump does, no month is made, which is told; later it is."""
+    with held(database.conninfo, "SELECT FROM clicks"):
+        async with asyncio.timeout(20):
+            await chores.make_partitions(db, observed.append)
+        ((told),) = observed
+        assert isinstance(told, DatabaseUnavailable)
+        assert ("make_partitions", True) == (told.doing, "lock timeout" in told.error)
+        await make_events(db, await make_link(db), 3)
+        await mover.move(db)
+        assert 3 == await count(db, "clicks_default")
+    observed.clear()
+    await chores.make_partitions(db, observed.append)
+    assert [PartitionsMade(5)] == observed
+    assert (0, 3) == (await count(db, "clicks_default"), await count(db, "clicks"))
+
+
 async def test_old_log_rows_are_pruned(db: AsyncConnection, observed: list[Observation]) -> None:
     """Rows of PgQueuer's log and statistics that are old enough go, fresh ones stay."""
     for hours in (0, 2, 24 * 8):
@@ -280,6 +302,39 @@ async def test_a_late_batch_is_purged_too(db: AsyncConnection, mover: Mover) -> 
     await chores.purge_links(db, lambda _: None, asyncio.Event())
     for table in ("clicks", "clicks_hourly", "deleted_links"):
         assert 0 == await count(db, table)
+
+
+async def test_a_batch_in_the_middle_of_a_purge(
+    db: AsyncConnection, mover: Mover, observed: list[Observation]
+) -> None:
+    """What a late batch commits between a purge's last two statements keeps its rollup until it goes."""
+    link = LinkId(await deleted(db, mover, 2))
+    assert 2 == await deleted_link_purge(db, link, 5)
+    assert 0 == await deleted_link_purge(db, link, 5)
+    await db.execute(
+        "INSERT INTO clicks (message_id, link_id, occurred_at) VALUES (gen_random_uuid(), %s, now())",
+        [link],
+    )
+    await db.execute(
+        "INSERT INTO clicks_hourly VALUES (%s, date_trunc('hour', now(), 'UTC'), 1)", [link]
+    )
+    await deleted_link_purged(db, link)
+    assert await rollups_equal_clicks(db)
+    await db.execute("UPDATE deleted_links SET deleted_at = now() - interval '61 s'")
+    await chores.purge_links(db, observed.append, asyncio.Event())
+    assert await rollups_equal_clicks(db)
+    for table in ("clicks", "clicks_hourly", "deleted_links"):
+        assert 0 == await count(db, table)
+
+
+async def test_hours_of_a_dropped_month_go_with_their_link(
+    db: AsyncConnection, mover: Mover
+) -> None:
+    """A link whose clicks' month was dropped, its rollups kept, leaves no rollup when it is purged."""
+    await deleted(db, mover, 2)
+    await db.execute("DELETE FROM clicks")
+    await chores.purge_links(db, lambda _: None, asyncio.Event())
+    assert 0 == await count(db, "clicks_hourly")
 
 
 async def test_two_relays_purge_one_link(

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 
 from relay.events import PendingEvent
 from relay.mover import Mover
+from relay.pace import TRIES
 from relay.store.dead_letters import Choice, dead_letters_rehearse
 from relay.store.outbox import outbox_claim_fresh
 from service.contract.events import MessageId, new_message_id
@@ -113,6 +114,14 @@ async def test_a_slow_batch_is_followed_by_a_smaller_one(
     await one_pass(mover, db)
     sizes = [each.claimed for each in observed if isinstance(each, BatchMoved)]
     assert [8, 4, 2, 1, 1, 1, 2, 4, 8, 1] == sizes
+
+
+async def test_suspects_do_not_end_a_pass(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """A short batch of suspects in the middle of a backlog of fresh events is not the end of it."""
+    sent = await make_events(db, await make_link(db), 7)
+    await db.execute("UPDATE outbox SET attempts = 1 WHERE message_id = %s", [sent[0]])
+    await one_pass(make_mover(batch_size=2), db)
+    assert set(sent) == await message_ids(db, "clicks")
 
 
 async def test_oldest_due_first(db: AsyncConnection, make_mover: MakeMover) -> None:
@@ -514,6 +523,24 @@ async def test_a_counted_event_is_dead_no_more(db: AsyncConnection, make_mover: 
     await make_mover().move(db)
     assert (0, 1) == (await count(db, "dead_letters"), await count(db, "clicks"))
     assert 0 == (await dead_letters_rehearse(db, Choice())).events
+
+
+async def test_two_relays_judge_one_event(
+    db: AsyncConnection, database: Database, make_mover: MakeMover
+) -> None:
+    """Two relays that put an error down to the same handling of an event charge it once."""
+    sent = await make_event(db, await make_link(db), user_agent="hang")
+    await db.execute("UPDATE outbox SET attempts = 1")
+    await refuse(db, "hang", "57014")
+    movers = [make_mover(max_attempts=3) for _ in range(2)]
+    # In turn, so that each has its three failures, and its verdict, before either has charged it.
+    for _ in range(4 * (TRIES + 1)):
+        for mover in movers:
+            with suppress(psycopg.errors.QueryCanceled):
+                await mover.move(db)
+    assert {sent} == await message_ids(db, "dead_letters")
+    cursor = await db.execute("SELECT attempts FROM dead_letters")
+    assert [(3,)] == await cursor.fetchall()
 
 
 async def test_an_event_refused_again_and_again_dies(db: AsyncConnection, mover: Mover) -> None:

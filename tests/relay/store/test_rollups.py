@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
+from relay import chores
 from relay.mover import Mover
 from relay.store.rollups import (
     Difference,
@@ -16,7 +17,10 @@ from relay.store.rollups import (
     rollups_verify,
 )
 from service.contract.events import LinkId
+from service.contract.observations import Observation
 from service.contract.postgres import Database
+from service.store.links import link_delete
+from tests.relay.conftest import MakeMover
 from tests.support.ledger import (
     count,
     held,
@@ -140,6 +144,51 @@ async def test_a_batch_waits_for_the_rebuild(
         await move
     assert 5 == await count(db, "clicks")
     assert await rollups_equal_clicks(db)
+
+
+@pytest.mark.parametrize("looking", ["verify", "rebuild"])
+async def test_strays_on_the_move(
+    db: AsyncConnection, database: Database, mover: Mover, looking: str
+) -> None:
+    """Clicks that move to their month just then are seen there: no difference, nothing to mend."""
+    await make_events(db, await make_link(db), 5)
+    await mover.move(db)
+    assert 5 == await count(db, "clicks_default")
+
+    async def look() -> object:
+        async with await database.aconnect() as connection, connection.transaction():
+            if looking == "verify":
+                return await differences(connection)
+            return [None] * await rollups_rebuild(connection)
+
+    async with await database.aconnect() as other:
+        async with other.transaction():
+            await other.execute("SELECT clicks_partition_make(now())")
+            looked = asyncio.create_task(look())
+            await until(lambda: waits_for_lock(db, 1))
+        assert [] == await looked
+    assert 0 == await count(db, "clicks_default")
+    assert await rollups_equal_clicks(db)
+
+
+async def test_verify_holds_no_batch_up(
+    db: AsyncConnection, database: Database, make_mover: MakeMover, observed: list[Observation]
+) -> None:
+    """With a verify in its middle, all its locks held, batches of both kinds and a purge go on."""
+    link = await make_link(db)
+    await make_events(db, link, 5)
+    await make_mover().move(db)
+    async with await database.aconnect() as other, other.transaction():
+        assert [] == await differences(other)
+        await make_events(db, link, 5)
+        await db.execute("SET lock_timeout = '1ms'")
+        await make_mover().move(db)
+        await make_events(db, link, 5)
+        await make_mover(handle=lambda _: None).move(db)
+        assert 15 == await count(db, "clicks")
+        assert await link_delete(db, link)
+        await chores.purge_links(db, observed.append, asyncio.Event())
+        assert (0, 0) == (await count(db, "clicks"), await count(db, "clicks_hourly"))
 
 
 async def test_the_lock_is_not_waited_for_for_ever(db: AsyncConnection, database: Database) -> None:
