@@ -38,7 +38,7 @@ def upgrade():
         ALTER TABLE outbox ADD COLUMN country text NOT NULL DEFAULT 'none';
         ALTER TABLE clicks ADD COLUMN country text NOT NULL DEFAULT 'none';
         ALTER TABLE clicks_hourly ADD COLUMN bots bigint NOT NULL DEFAULT 0;
-        ALTER TABLE dead_letters ADD COLUMN fingerprint text;
+        ALTER TABLE dead_letters ADD COLUMN severity text;
         CREATE INDEX outbox_country ON outbox (country);
         CREATE TABLE visitors (id bigint PRIMARY KEY);
     """)
