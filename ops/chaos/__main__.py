@@ -25,11 +25,11 @@ import psycopg
 from ops.bench import machine
 from ops.bench.report import described
 from ops.chaos import report
-from ops.chaos.catalogue import CATALOGUE, chosen, listed
+from ops.chaos.catalogue import chosen, listed
 from ops.chaos.cluster import cluster
 from ops.chaos.drive import play
 from ops.chaos.errors import ChaosError, Missing
-from ops.chaos.grounds import Standing, ground
+from ops.chaos.grounds import Standing, ground, shared
 from ops.chaos.result import Result
 from ops.chaos.scenario import Scenario
 from service.contract.embedded import EmbeddedPostgresError
@@ -68,7 +68,7 @@ class Drill:
     failed: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
-    def play(self, scenario: Scenario, shared: Standing) -> None:
+    def play(self, scenario: Scenario, common: Standing) -> None:
         """Play one, and note what came of it."""
         say(f"{time.monotonic() - self.began:5.0f} s  {scenario.name}: {scenario.what}")
         directory = self.directory / scenario.name
@@ -76,7 +76,7 @@ class Drill:
         # A scenario's chance is its own: alone it goes as it went among the others.
         chance = random.Random(f"{self.seed} {scenario.name}")
         try:
-            with ground(scenario.ground, shared, directory) as standing:
+            with ground(scenario.ground, common, directory) as standing:
                 result = asyncio.run(play(scenario, standing, chance, directory))
         except Missing as error:
             self.skipped[scenario.name] = str(error)
@@ -106,9 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Whoever ends us lets us end what we started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
-    directory = Path(
-        tempfile.mkdtemp(prefix="everyclick-chaos-", dir=given.dir or machine.place())
-    )
+    directory = Path(tempfile.mkdtemp(prefix="everyclick-chaos-", dir=given.dir or machine.place()))
     # Others reach what is theirs in it by descriptors alone; tools of Postgres must pass.
     directory.chmod(0o711)
     say(f"seed {seed}; evidence of failures in {directory}")
@@ -117,8 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with cluster(directory / "cluster") as (made, template):
             with made.database.connect() as connection:
                 facts = machine.describe(connection, directory)
+            common = shared(made, template)
             for scenario in given.chosen:
-                drill.play(scenario, Standing(made, template))
+                drill.play(scenario, common)
     finally:
         shutil.rmtree(directory / "cluster", ignore_errors=True)
         if drill.sound:

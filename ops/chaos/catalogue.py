@@ -1,48 +1,20 @@
-"""Every scenario: what is broken under which traffic, and what must hold beside the invariants."""
+"""Every scenario there is, and which of them to play."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
-from ops.chaos.faults.sessions import PostgresDown, Terminated
-from ops.chaos.faults.signals import Killed
-from ops.chaos.scenario import Holds, Scenario
+from ops.chaos.scenario import Scenario
+from ops.chaos.scenarios import events, machine, network, processes, server
 
 CATALOGUE: Final[Sequence[Scenario]] = (
-    Scenario(
-        "F01",
-        "service killed, again and again",
-        [partial(Killed, side="service")],
-        gap=(0.5, 3.0),
-        smoke=25,
-    ),
-    Scenario(
-        "F03",
-        "the only relay killed, again and again",
-        [partial(Killed, side="relay")],
-        gap=(0.5, 3.0),
-        holds=Holds(found_again=0.5, counted_again=5.0, found=1.0),
-        smoke=25,
-    ),
-    Scenario(
-        "F14",
-        "ten sessions of the service terminated each second",
-        [partial(Terminated, side="service", rate=10)],
-        hold=(5.0, 10.0),
-        holds=Holds(found=0.999),
-        smoke=20,
-    ),
-    Scenario(
-        "F16",
-        "Postgres crashes and stays down for a while",
-        [partial(PostgresDown, manner="immediate")],
-        gap=(3.0, 5.0),
-        hold=(1.0, 10.0),
-        smoke=25,
-    ),
+    *processes.SCENARIOS,
+    *events.SCENARIOS,
+    *server.SCENARIOS,
+    *network.SCENARIOS,
+    *machine.SCENARIOS,
 )
 
 

@@ -90,22 +90,28 @@ class Cluster:
 
 
 @contextmanager
-def cluster(directory: Path) -> Iterator[tuple[Cluster, Template]]:
-    """Make one below `directory`, and a migrated template in it; stop it at the end."""
-    with ExitStack() as stack:
-        made = Cluster(directory)
-        stack.callback(made.close)
+def alone(directory: Path) -> Iterator[Cluster]:
+    """Make one below `directory`, the relay's role in it; stop it at the end."""
+    directory.mkdir(exist_ok=True)
+    made = Cluster(directory)
+    try:
         made.start()
         with made.database.connect("everyclick-chaos") as admin:
             admin.execute(f"CREATE ROLE {RELAY_ROLE} LOGIN SUPERUSER".encode())
-        template = stack.enter_context(_migrated(made))
-        yield made, template
+            # Small enough for a small disk, and checkpoints come often.
+            admin.execute("ALTER SYSTEM SET max_wal_size = '128MB'")
+            admin.execute("ALTER SYSTEM SET min_wal_size = '32MB'")
+            admin.execute("SELECT pg_reload_conf()")
+        yield made
+    finally:
+        made.close()
 
 
 @contextmanager
-def _migrated(made: Cluster) -> Iterator[Template]:
-    with ExitStack() as stack:
+def cluster(directory: Path) -> Iterator[tuple[Cluster, Template]]:
+    """Make one below `directory`, and a migrated template in it."""
+    with alone(directory) as made, ExitStack() as stack:
         template = stack.enter_context(Template.migrated(made.conninfo))
-        # Should the drill have left the server down, the template could not be dropped.
+        # Should a scenario have left the server down, the template could not be dropped.
         stack.callback(made.start)
-        yield template
+        yield made, template

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import signal
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -55,7 +56,7 @@ async def play(
 ) -> Result:
     """Play a scenario on a database of its own. Raises ChaosError when it cannot be carried out."""
     began = monotonic()
-    with standing.template.clone() as database:
+    with standing.database() as database:
         async with scene(scenario, standing, database, chance, directory) as made:
             faults = [inflict(made) for inflict in scenario.faults]
             for fault in faults:
@@ -64,6 +65,7 @@ async def play(
             seen = Seen(client)
             await _perform(made, faults, seen)
             drained = await asyncio.to_thread(_drained, made)
+            fallen = _fallen(made)
             exits = await stop(made)
             complaints = made.processes.complaints()
             injected: Counter[str] = Counter()
@@ -76,6 +78,7 @@ async def play(
             injected=dict(injected),
             drained=drained,
             exits=exits,
+            fallen=fallen,
             complaints=len(complaints),
         )
         return replace(result, targets=targets(result, scenario.holds))
@@ -115,6 +118,12 @@ async def _inject(made: Scene, faults: Sequence[Fault], injuries: list[Injury]) 
         injuries.append(Injury(fault.name, began, monotonic()))
 
 
+def _fallen(made: Scene) -> list[int]:
+    # 0 follows SIGTERM, a negative one tells the signal: those were the drill's.
+    every = [code for kept in (*made.services, *made.relays) for code in kept.fallen]
+    return [code for code in every if code not in {0, -signal.SIGKILL, -signal.SIGTERM}]
+
+
 def _drained(made: Scene) -> float:
     with made.database.connect("everyclick-chaos") as connection:
         return checks.wait_drained(connection, DRAIN)
@@ -140,13 +149,12 @@ def _judge(made: Scene, seen: Seen, directory: Path) -> Result:
         seen=summed,
         findings=findings,
         found_again=recoveries(seen.injuries, lambda injury: found_again(exchanges, injury)),
-        counted_again=recoveries(
-            seen.injuries, lambda injury: counted_again(seen.samples, injury)
-        ),
+        counted_again=recoveries(seen.injuries, lambda injury: counted_again(seen.samples, injury)),
         drained=0.0,
         deadlocks=deadlocks,
         complaints=0,
         exits=(),
+        fallen=(),
         evidence=str(directory) if wrong else None,
     )
 

@@ -55,7 +55,9 @@ class Kept:
         self._wanted = False
         await self._end()
         await self._keeping
-        return self.process.code if running else 0
+        # In its first moments, before it has said a word, Python itself dies of SIGTERM.
+        unborn = self.process.code == -signal.SIGTERM and not self.process.stderr
+        return self.process.code if running and not unborn else 0
 
     async def _end(self) -> None:
         self.process.send(signal.SIGCONT)
@@ -69,14 +71,16 @@ class Kept:
                         os.kill(orphan, signal.SIGKILL)
             await asyncio.sleep(LOOK)
 
+    def _is_wanted(self) -> bool:
+        return self._wanted
+
     async def _keep(self) -> None:
-        while True:
-            while self.running:
+        while self._wanted:
+            if self.running:
                 await asyncio.sleep(LOOK)
-            if not self._wanted:
-                return
+                continue
             self.fallen.append(self.process.code or 0)
             await asyncio.sleep(PAUSE)
-            if not self._wanted:
-                return
-            self.process = self._start()
+            # It may have been told to stop meanwhile.
+            if self._is_wanted():
+                self.process = self._start()

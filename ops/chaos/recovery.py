@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 from ops.chaos.result import NEVER
 from tests.oracle.availability import Injury
@@ -17,7 +18,7 @@ def recoveries(
     doing. The last one has no such excuse, and is NEVER over when nothing was found.
     """
     found = []
-    for injury, following in zip(injuries, [*injuries[1:], None], strict=True):
+    for injury, following in zip_longest(injuries, injuries[1:]):
         seconds = measure(injury)
         if following is None:
             found.append(NEVER if seconds is None else seconds)

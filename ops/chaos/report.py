@@ -9,12 +9,27 @@ from math import isinf
 
 from ops.chaos.result import Result, Target, Whole, whole
 
-HEAD = ("scenario", "what", "faults", "302s", "share", "lost", "doubled", "302 again", "counted again")
+HEAD = (
+    "scenario",
+    "what",
+    "faults",
+    "302s",
+    "share",
+    "lost",
+    "doubled",
+    "302 again",
+    "counted again",
+)
 
 
 def told(results: Sequence[Result], failed: Mapping[str, str], skipped: Mapping[str, str]) -> str:
     """Return the report in Markdown."""
-    parts = [summary(whole(results)), table(results), kinds(whole(results))]
+    parts = [
+        summary(whole(results)),
+        table(results),
+        targets(results),
+        kinds(whole(results)),
+    ]
     if missed := missed_targets(results):
         parts.append(missed)
     parts += [wrong(result) for result in results if not result.sound]
@@ -25,13 +40,14 @@ def told(results: Sequence[Result], failed: Mapping[str, str], skipped: Mapping[
 
 def summary(all_of_it: Whole) -> str:
     """Return the sentence that counts, and the recovery times."""
-    lines = [
+    counted = (
         f"{all_of_it.faults:,} injected faults of {len(all_of_it.injected)} kinds, "
         f"{all_of_it.acknowledged:,} acknowledged clicks: {all_of_it.lost} lost, "
         f"{all_of_it.doubled} counted twice, {all_of_it.phantoms} phantoms, "
         f"{all_of_it.rollup_differences} rollup differences, "
         f"{all_of_it.broken} answers 5xx other than 503."
-    ]
+    )
+    lines = [counted]
     if not all_of_it.lost and all_of_it.acknowledged:
         bound = all_of_it.upper_bound * 1e6
         lines.append(
@@ -53,7 +69,9 @@ def table(results: Iterable[Result]) -> str:
     rows = [HEAD, *(_row(result) for result in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [
-        "| " + " | ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) + " |"
+        "| "
+        + " | ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        + " |"
         for row in rows
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
@@ -65,6 +83,23 @@ def kinds(all_of_it: Whole) -> str:
     width = max((len(f"{number:,}") for number in all_of_it.injected.values()), default=0)
     lines = [f"{number:>{width},}  {kind}" for kind, number in all_of_it.injected.items()]
     return "\n".join(["faults by kind", *lines])
+
+
+def targets(results: Iterable[Result]) -> str:
+    """Return for each target in how many scenarios it was judged and held, and the worst of them."""
+    judged: dict[str, list[Target]] = {}
+    for result in results:
+        for target in result.targets:
+            judged.setdefault(target.what, []).append(target)
+    lines = ["targets: held in, worst"]
+    for what, found in judged.items():
+        worst = (min if found[0].least else max)(found, key=lambda target: target.measured)
+        held = f"{sum(target.holds for target in found)} of {len(found)}"
+        bounds = sorted({target.bound for target in found})
+        told = f"{bounds[0]:g}" if len(bounds) == 1 else f"{bounds[0]:g} to {bounds[-1]:g}"
+        sign = "≥" if found[0].least else "≤"
+        lines.append(f"{held:>8}  {what}: {_measured(worst)} ({sign} {told})")
+    return "\n".join(lines)
 
 
 def missed_targets(results: Iterable[Result]) -> str:

@@ -53,6 +53,8 @@ class Result:
     """Traces in the logs."""
     exits: Sequence[int | None]
     """How the processes ended when asked to."""
+    fallen: Sequence[int]
+    """The exit codes of those that ended although nobody had killed or ended them."""
     targets: Sequence[Target] = field(default=())
     evidence: str | None = None
 
@@ -71,6 +73,7 @@ def targets(result: Result, holds: Holds) -> list[Target]:
     found = [Target("traces in logs", result.complaints, 0)]
     found.append(Target("deadlocks", result.deadlocks, 0))
     found.append(Target("503 without Retry-After", result.seen.hopeless, 0))
+    found.append(Target("processes that fell by themselves", len(result.fallen), 0))
     found.append(Target("unclean ends", sum(code != 0 for code in result.exits), 0))
     found.append(Target("seconds to an empty outbox", result.drained, holds.drained))
     if holds.slowest is not None:

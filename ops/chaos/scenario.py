@@ -64,6 +64,8 @@ class Scenario:
     """The service's settings."""
     relay: Mapping[str, str] = field(default_factory=dict)
     """The relay's settings."""
+    clock: bool = False
+    """Whether the processes' clock can be made to jump."""
     ground: Ground = "shared"
     holds: Holds = field(default_factory=Holds)
     smoke: float | None = None

@@ -22,7 +22,7 @@ from ops.chaos.scenario import Scenario, Side
 from service.contract.postgres import Database
 from tests.oracle.checks import Fate
 from tests.oracle.client import Paths
-from tests.support.processes import SECRET_KEY, Processes, free_ports, url_of
+from tests.support.processes import REPOSITORY, SECRET_KEY, Processes, free_ports, url_of
 from tests.support.proxy import Proxy, proxied
 
 READY = 60.0
@@ -33,6 +33,10 @@ CAP = 5
 
 RELAY = {"RELAY_MAX_ATTEMPTS": str(CAP), "RELAY_BACKOFF_SECONDS": "0.1"}
 """A drill has no time for long delays."""
+
+
+CLOCK = Path(__file__).parent / "clock"
+"""Holds a sitecustomize that lets a process's clock jump; see there."""
 
 
 @dataclass
@@ -79,7 +83,11 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    scenario: Scenario, standing: Standing, database: Database, chance: random.Random, directory: Path
+    scenario: Scenario,
+    standing: Standing,
+    database: Database,
+    chance: random.Random,
+    directory: Path,
 ) -> AsyncIterator[Scene]:
     """Set it up on a migrated database; end every process at the end, heard out into a file."""
     async with AsyncExitStack() as stack:
@@ -87,11 +95,14 @@ async def scene(
         made = Scene(scenario, standing, database, chance, directory, processes)
         stack.callback(_close, processes, directory / "processes.log")
         await _links(made)
-        environments = {side: await _environment(stack, made, side) for side in ("service", "relay")}
+        environments = {
+            side: await _environment(stack, made, side) for side in ("service", "relay")
+        }
         port = free_ports(1)[0]
         made.url = f"http://127.0.0.1:{port}"
-        service = {**environments["service"], "PORT": str(port), **scenario.service}
-        relay = {**environments["relay"], **RELAY, **scenario.relay}
+        clock = _clock(directory) if scenario.clock else {}
+        service = {**clock, **environments["service"], "PORT": str(port), **scenario.service}
+        relay = {**clock, **environments["relay"], **RELAY, **scenario.relay}
         made.services.append(_kept(made, "service", service))
         made.relays += [_kept(made, "relay", relay) for _ in range(scenario.relays)]
         stack.push_async_callback(stop, made)
@@ -121,6 +132,10 @@ async def _environment(stack: AsyncExitStack, made: Scene, side: str) -> dict[st
     if side == "relay":
         database = replace(database, conninfo=make_conninfo(database.conninfo, user=RELAY_ROLE))
     return {"DATABASE_URL": url_of(database)}
+
+
+def _clock(directory: Path) -> dict[str, str]:
+    return {"PYTHONPATH": f"{CLOCK}:{REPOSITORY}", "CHAOS_CLOCK": str(directory / "offset")}
 
 
 async def _links(made: Scene) -> None:

@@ -102,5 +102,3 @@ class Cancelled(Fault):
         for pid in await sessions(self.scene, self.side):
             with suppress(psycopg.Error):
                 await self.scene.execute("SELECT pg_cancel_backend(%(pid)s)", {"pid": pid})
-
-
