@@ -49,6 +49,11 @@ async def played(
     return await play(scenario, standing, random.Random(1), directory)
 
 
+def left(directory: Path) -> set[str]:
+    """The names of what stands in a directory."""
+    return {path.name for path in directory.iterdir()}
+
+
 async def test_all_is_well(database: Database, tmp_path: Path) -> None:
     """Seeded events end where they should, nothing is wrong, every target is reached."""
     result = await played(database, tmp_path, [FarFuture], Holds())
@@ -65,6 +70,7 @@ async def test_a_stolen_click_is_missed(database: Database, tmp_path: Path) -> N
     assert not result.sound
     assert result.injected["click stolen"] == result.number("lost")
     assert str(tmp_path) == result.evidence
-    left = {path.name for path in tmp_path.iterdir()}
-    assert {"client.csv", "clicks.csv", "outbox.csv", "faults.tsv", "findings.txt"} <= left
+    assert {"client.csv", "clicks.csv", "outbox.csv", "faults.tsv", "findings.txt"} <= left(
+        tmp_path
+    )
     assert "O1 lost" in (tmp_path / "findings.txt").read_text()
