@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,7 +89,9 @@ class Drill:
         else:
             self.results.append(result)
             say(f"         {report.line(result)}")
-            if result.sound:
+            if result.remarkable:
+                say(f"         evidence in {directory}")
+            else:
                 shutil.rmtree(directory, ignore_errors=True)
 
     @property
@@ -120,8 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 drill.play(scenario, common)
     finally:
         shutil.rmtree(directory / "cluster", ignore_errors=True)
-        if drill.sound:
-            shutil.rmtree(directory, ignore_errors=True)
+        with suppress(OSError):
+            directory.rmdir()  # unless something is left in it
     told = {"seed": seed, "full": given.full, "only": given.only, "seconds": given.seconds}
     if given.json:
         text = report.as_json(facts, told, drill.results, drill.failed, drill.skipped)

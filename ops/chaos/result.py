@@ -67,6 +67,11 @@ class Result:
         """Whether every invariant held."""
         return not any(self.findings) and not self.seen.broken
 
+    @property
+    def remarkable(self) -> bool:
+        """Whether somebody will want to see the logs: unsound, a trace, a process that fell."""
+        return not self.sound or self.complaints > 0 or len(self.fallen) > 0
+
 
 def targets(result: Result, holds: Holds) -> list[Target]:
     """Return what had to hold, as far as it was asked for and could be measured."""

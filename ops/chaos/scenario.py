@@ -48,9 +48,9 @@ class Scenario:
     name: str
     what: str
     faults: Sequence[Inflict]
-    rate: float = 500
+    rate: float = 700
     """Requests per second."""
-    seconds: float = 40
+    seconds: float = 26
     """How long faults are injected."""
     gap: Span = (0.5, 3.0)
     """Before each fault."""

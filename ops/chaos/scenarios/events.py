@@ -23,7 +23,7 @@ SCENARIOS = (
         "events that end the session they are handled in",
         [partial(Poison, what="kills")],
         gap=(10.0, 15.0),
-        seconds=40,
+        seconds=26,
         holds=Holds(found_again=0.5, counted_again=5.0, found=1.0),
     ),
     Scenario(

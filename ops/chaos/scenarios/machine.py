@@ -76,7 +76,7 @@ SCENARIOS = (
             partial(Poison, what="raises"),
             partial(Flood, number=1000),
         ],
-        seconds=240,
+        seconds=180,
         gap=(0.2, 2.0),
         hold=(0.5, 2.0),
         relays=3,

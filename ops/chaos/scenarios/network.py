@@ -27,11 +27,11 @@ SCENARIOS = (
     Scenario(
         "F23",
         "the answer to the relay's COMMIT is lost",
-        [partial(CommitCut, side="relay", share=0.3)],
+        [partial(CommitCut, side="relay", share=0.4)],
         seconds=120,
         gap=(0.5, 1.0),
         hold=(5.0, 10.0),
-        relays=2,
+        relays=4,
         through=["relay"],
         relay={"RELAY_BATCH_SIZE": "50"},
         holds=Holds(found_again=0.5, found=1.0),

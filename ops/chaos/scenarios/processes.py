@@ -18,7 +18,7 @@ SCENARIOS = (
         "service killed, again and again",
         [partial(Killed, side="service")],
         gap=(0.5, 3.0),
-        seconds=200,
+        seconds=180,
         smoke=25,
     ),
     Scenario(
@@ -48,7 +48,7 @@ SCENARIOS = (
         "the only relay killed, again and again",
         [partial(Killed, side="relay")],
         gap=(0.5, 3.0),
-        seconds=200,
+        seconds=180,
         relay={"RELAY_BATCH_SIZE": "500"},
         holds=UNFELT,
         smoke=20,
