@@ -8,6 +8,54 @@ CREATE TYPE public.pgqueuer_status AS ENUM (
     'failed'
 );
 
+CREATE FUNCTION public.clicks_move_each(message_ids uuid[]) RETURNS TABLE(message_id uuid, outcome text, code text, error text)
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    event       outbox;
+    moved_links bigint[] := '{}';
+    moved_hours timestamptz[] := '{}';
+BEGIN
+    FOR message_id IN SELECT id FROM unnest(message_ids) AS id ORDER BY id LOOP
+        code := NULL;
+        error := NULL;
+        BEGIN
+            DELETE FROM outbox WHERE outbox.message_id = clicks_move_each.message_id
+            RETURNING * INTO event;
+            IF NOT EXISTS (SELECT FROM links WHERE links.id = event.link_id) THEN
+                outcome := 'orphan';
+            ELSE
+                INSERT INTO clicks (
+                    message_id, link_id, occurred_at, attempts, referrer, user_agent
+                ) VALUES (
+                    event.message_id, event.link_id, event.occurred_at, event.attempts + 1,
+                    event.referrer, event.user_agent
+                ) ON CONFLICT (message_id) DO NOTHING;
+                outcome := CASE WHEN FOUND THEN 'moved' ELSE 'duplicate' END;
+                DELETE FROM dead_letters
+                WHERE outcome = 'moved' AND dead_letters.message_id = event.message_id;
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
+            outcome := 'refused';
+        END;
+        IF outcome = 'moved' THEN
+            moved_links := moved_links || event.link_id;
+            moved_hours := moved_hours || date_trunc('hour', event.occurred_at, 'UTC');
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    INSERT INTO clicks_hourly (link_id, hour, clicks)
+    SELECT link_id, hour, count(*)
+    FROM unnest(moved_links, moved_hours) AS moved (link_id, hour)
+    GROUP BY link_id, hour
+    ORDER BY link_id, hour
+    ON CONFLICT (link_id, hour) DO UPDATE SET clicks = clicks_hourly.clicks + excluded.clicks;
+END $$;
+
 CREATE FUNCTION public.clicks_partition_make(at timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql
     AS $$
@@ -363,6 +411,8 @@ CREATE INDEX dead_letters_link_id ON public.dead_letters USING btree (link_id);
 CREATE INDEX links_owner_id_id ON public.links USING btree (owner_id, id);
 
 CREATE INDEX outbox_available_at_id ON public.outbox USING btree (available_at, id);
+
+CREATE INDEX outbox_suspects ON public.outbox USING btree (available_at, id) WHERE (attempts > 0);
 
 CREATE INDEX pgqueuer_ep_ea_idx ON public.pgqueuer USING btree (entrypoint, execute_after) WHERE (status = 'queued'::public.pgqueuer_status);
 

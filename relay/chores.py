@@ -16,6 +16,7 @@ from relay.store.deleted_links import (
 from relay.store.pgqueuer import pgqueuer_log_prune, pgqueuer_statistics_prune
 from relay.store.rollups import rollups_lock, rollups_share
 from service.contract.observations import LinkPurged, LogPruned, Observer, PartitionsMade
+from service.contract.session import session_unhurried
 
 MONTHS_AHEAD = 3
 """A relay that was down for a quarter still finds its partitions made."""
@@ -31,7 +32,11 @@ CHUNK = 5_000
 
 async def make_partitions(connection: AsyncConnection, observe: Observer) -> None:
     """Make the months of `clicks` that are missing, from last month to MONTHS_AHEAD."""
-    if made := await clicks_partitions(connection, MONTHS_AHEAD):
+    async with connection.transaction():
+        # Strays of the default partition move along, however many they have become.
+        await session_unhurried(connection)
+        made = await clicks_partitions(connection, MONTHS_AHEAD)
+    if made:
         observe(PartitionsMade(made))
 
 

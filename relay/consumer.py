@@ -15,8 +15,8 @@ from psycopg_pool import AsyncConnectionPool
 from relay import chores
 from relay.driver import PoolDriver
 from relay.mover import Mover
-from relay.transience import is_transient
 from service.contract.observations import DatabaseUnavailable, JobFailed, Observer
+from service.contract.transience import is_stale, is_transient
 
 MOVE_CLICKS: Final = "move_clicks"
 PURGE_LINKS: Final = "purge_links"
@@ -36,6 +36,7 @@ class Consumer:
         self, pool: AsyncConnectionPool, driver: PoolDriver, mover: Mover, observe: Observer
     ) -> None:
         self._pool = pool
+        self._driver = driver
         self._mover = mover
         self._observe = observe
         self._queue = PgQueuer(driver)
@@ -60,6 +61,10 @@ class Consumer:
     def stop(self) -> None:
         """Take no more jobs and let the one in hand end after its batch; `run` then returns."""
         self._queue.shutdown.set()
+
+    def wake(self) -> None:
+        """Look for a job now, should no notification come to say that there is one."""
+        self._driver.wake()
 
     async def _move_clicks(self, _: Job) -> None:
         """Move batches until nothing is due, or until asked to stop."""
@@ -105,7 +110,12 @@ class Consumer:
         """
         try:
             async with self._pool.connection() as connection:
-                await work(connection)
+                try:
+                    await work(connection)
+                except psycopg.Error as error:
+                    if is_stale(error):
+                        await connection.close()
+                    raise
         except Exception as error:  # noqa: BLE001 - PgQueuer would log it in words of its own
             if isinstance(error, psycopg.Error) and is_transient(error):
                 self._observe(DatabaseUnavailable(doing=job, error=str(error).strip()))

@@ -2,6 +2,9 @@
 
 PgQueuer's own psycopg driver does both on one connection, and each query then waits up to a
 second for the listener to let go of it.
+
+Behind a pooler nothing listens: in transaction mode LISTEN would stay with whichever server
+connection it came to. What this process tells PgQueuer it then tells it itself.
 """
 
 from __future__ import annotations
@@ -10,10 +13,14 @@ import asyncio
 from typing import Self
 
 from pgqueuer.core.tm import TaskManager
+from pgqueuer.domain.models import TableChangedEvent, utc_now
+from pgqueuer.domain.types import Channel
 from pgqueuer.ports.driver import Driver, NotifyCallback
 from psycopg import AsyncConnection, AsyncRawCursor, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
+
+from service.contract.pooler import behind_pooler
 
 
 class PoolDriver(Driver):
@@ -22,6 +29,7 @@ class PoolDriver(Driver):
     def __init__(self, pool: AsyncConnectionPool, listener: AsyncConnection) -> None:
         self._pool = pool
         self._listener = listener
+        self._deaf = behind_pooler(listener)
         self._callbacks: dict[str, list[NotifyCallback]] = {}
         self._listening = asyncio.Event()
         self._shutdown = asyncio.Event()
@@ -49,9 +57,11 @@ class PoolDriver(Driver):
 
     async def notify(self, channel: str, payload: str) -> None:
         await self.execute("SELECT pg_notify($1, $2)", channel, payload)
+        if self._deaf:
+            self._tell(channel, payload)
 
     async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
-        if channel not in self._callbacks:
+        if channel not in self._callbacks and not self._deaf:
             await self._listener.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         self._callbacks.setdefault(channel, []).append(callback)
         self._listening.set()
@@ -63,11 +73,30 @@ class PoolDriver(Driver):
         # LISTEN has to get its turn on the connection: wait for it before notifies() holds it.
         await self._listening.wait()
         async for note in self._listener.notifies():
-            for callback in self._callbacks.get(note.channel, []):
-                callback(note.payload)
+            self._tell(note.channel, note.payload)
+
+    def wake(self) -> None:
+        """Say what the notification of a new job would have said, where none arrives."""
+        if self._deaf:
+            for channel in self._callbacks:
+                self._tell(channel, _new_job(channel))
+
+    def _tell(self, channel: str, payload: str) -> None:
+        for callback in self._callbacks.get(channel, []):
+            callback(payload)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._shutdown.set()
+
+
+def _new_job(channel: str) -> str:
+    return TableChangedEvent(
+        channel=Channel(channel),
+        sent_at=utc_now(),
+        type="table_changed_event",
+        operation="insert",
+        table="pgqueuer",
+    ).model_dump_json()

@@ -22,6 +22,9 @@ SWEEP_EVERY = 1.0
 SWEEP_SHARE = 0.02
 """Share of the time that sweeps may take; past it they are spread out."""
 
+SWEEP_WITHIN = 5.0
+"""Seconds between two sweeps, at most, however dear: what only a sweep finds waits no longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -43,6 +46,7 @@ class Frontier:
         self._next_sweep = 0.0
         self._began = 0.0
         self._sweeping = False
+        self._usual = 0.0
 
     def begin(self) -> Place:
         """Return where to begin to look now."""
@@ -53,6 +57,11 @@ class Frontier:
     def passed(self, place: Place) -> None:
         """Remember that the look that was begun has seen everything before `place`."""
         self._place = place
+        now = self._clock()
+        took = now - self._began
         if self._sweeping:
-            now = self._clock()
-            self._next_sweep = now + max(SWEEP_EVERY, (now - self._began) / SWEEP_SHARE)
+            # What a look costs that does not sweep is no cost of sweeping.
+            share = (took - self._usual) / SWEEP_SHARE
+            self._next_sweep = now + min(max(SWEEP_EVERY, share), SWEEP_WITHIN)
+        else:
+            self._usual = took

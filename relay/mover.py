@@ -2,75 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from time import monotonic, perf_counter
 
 import psycopg
 from psycopg import AsyncConnection
 
-from relay.backoff import delay
 from relay.events import PendingEvent
-from relay.frontier import Frontier, Place
-from relay.store.clicks import Moved, clicks_move
-from relay.store.outbox import Failure, outbox_bury, outbox_claim, outbox_retry
-from relay.transience import is_timeout, is_transient
+from relay.frontier import Frontier
+from relay.pace import Pace
+from relay.settlement import Settlement, Terms, failure
+from relay.store.clicks import Moved, clicks_move, clicks_move_each
+from relay.store.outbox import (
+    outbox_claim_fresh,
+    outbox_claim_suspects,
+    outbox_set_aside,
+    outbox_suspects_due,
+)
 from service.contract.events import MessageId
-from service.contract.observations import BatchMoved, EventBuried, EventFailed, Observer
+from service.contract.observations import BatchMoved, EventSetAside, Observer
+from service.contract.transience import is_drastic, is_transient, may_be_the_event
 
-SUSPICIONS = 3
-"""Times in a row that one event alone may time out or lose the connection, as any may in an outage,
-before it costs the event an attempt."""
+EACH = 500
+"""Events that are moved one by one in one transaction, at most."""
 
-SLOW = 0.5
-"""Seconds past which a batch is followed by one of half its size: a large batch is what a backlog
-needs, but clicks are seen only when it ends, and whoever waits for its rows waits as long."""
+ASIDE = 1.0
+"""Seconds an event steps aside for, without an attempt, when a passing error does not pass."""
+
+REST = 0.1
+"""Seconds between two looks for suspects that another relay holds."""
 
 
 class EventSuspected(Exception):
     """Handling this one event ended the connection or ran out of time, again and again."""
 
-    def __init__(self, times: int) -> None:
-        super().__init__(f"its handling, alone, lost the connection or its time {times} times")
+    def __init__(self, error: psycopg.Error) -> None:
+        told = str(error).strip() or type(error).__name__
+        super().__init__(f"alone in its batch it failed again and again: {told}")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How events are handled; `handle` raises for an event that must not be counted now.
-
-    `chance` gives uniform numbers in [0, 1) for the jitter of the backoff.
-    """
+    """How events are handled; `handle` raises for an event that must not be counted now."""
 
     batch_size: int
-    max_attempts: int
-    backoff_seconds: float
-    chance: Callable[[], float]
+    terms: Terms
     handle: Callable[[PendingEvent], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """The events of a batch that failed, with what was written about each."""
+class Verdict:
+    """An event that an error is put down to, since it was alone with it."""
 
-    retried: Sequence[tuple[PendingEvent, Failure]] = ()
-    buried: Sequence[tuple[PendingEvent, Failure]] = ()
+    event: PendingEvent
+    error: psycopg.Error
+
+
+@dataclass(slots=True)
+class Stream:
+    """Fresh events, or suspects: those that have failed before.
+
+    Apart, so that one that takes its batch down with it does so once and from then on goes with
+    its like. `one_by_one` is how many events are still to be moved each for itself, `in_hand` what
+    was claimed and not yet moved.
+    """
+
+    suspects: bool
+    pace: Pace
+    one_by_one: int = 0
+    in_hand: Sequence[PendingEvent] = ()
+    verdict: Verdict | None = None
 
 
 class Mover:
     """Moves batches; remembers where it is in the outbox and how large a batch may be.
 
-    As large as allowed while batches are quick, half as large after a slow one. One that Postgres
-    refuses is tried again at half its size, and so on: the events that it can take land, and the
-    one that it cannot is left alone with its error, which costs it an attempt. From there the size
-    doubles again.
+    A batch is one statement. One that Postgres refuses is followed by batches in which each event
+    is moved for itself: those that it can take land, those that it cannot cost an attempt each.
     """
 
     def __init__(self, policy: Policy, observe: Observer) -> None:
         self._policy = policy
         self._observe = observe
         self._frontier = Frontier(monotonic)
-        self._size = policy.batch_size
-        self._suspicions = 0
+        self._fresh = Stream(suspects=False, pace=Pace(policy.batch_size))
+        self._suspects = Stream(suspects=True, pace=Pace(min(policy.batch_size, EACH)))
+        self._suspects_due = False
+        self._rested = 0.0
 
     async def move(self, connection: AsyncConnection) -> bool:
         """Move one batch, all of it or nothing; false when nothing more was due.
@@ -79,133 +98,110 @@ class Mover:
         raised as the psycopg.Error it is.
         """
         started = perf_counter()
-        size = self._size
-        since = self._frontier.begin()
-        if self._suspicions >= SUSPICIONS:
-            self._suspicions = 0
-            await self._blame(connection, since, EventSuspected(SUSPICIONS))
+        stream = self._suspects if self._suspects_due else self._fresh
+        self._suspects_due = False
+        if stream.verdict is not None:
+            await self._judge(connection, stream, stream.verdict)
             return True
         try:
-            claimed, moved, settled = await self._batch(connection, since, size)
+            moved, settlement, size = await self._batch(connection, stream)
         except psycopg.Error as error:
-            await self._refused(connection, since, size, error)
+            self._failed(stream, error)
+            if is_transient(error):
+                raise
             return True
         seconds = perf_counter() - started
-        self._suspicions = 0
-        self._size = max(size // 2, 1) if seconds > SLOW else min(size * 2, self._policy.batch_size)
-        if moved is not None:
-            self._frontier.passed(moved.place)
-        if claimed:
-            self._report(claimed, moved, settled, seconds)
-        return claimed == size
-
-    async def _refused(
-        self, connection: AsyncConnection, since: Place, size: int, error: psycopg.Error
-    ) -> None:
-        """Make the next batch smaller, or charge the error to the one event it can be due to."""
-        transient = is_transient(error)
-        if size > 1:
-            # What took too long or took the connection with it may be one event's doing as well.
-            if not transient or is_timeout(error) or connection.closed:
-                self._size = size // 2
-        elif not transient:
-            await self._blame(connection, since, error)
-        elif is_timeout(error) or connection.closed:
-            self._suspicions += 1
-        if transient:
-            raise error
+        stream.pace.passed(seconds)
+        full = moved.claimed == size
+        if stream.suspects and not moved.claimed:
+            # Those that are due another relay holds.
+            self._rested = monotonic() + REST
+        self._suspects_due = moved.suspects_due and monotonic() >= self._rested
+        if moved.claimed:
+            self._report(moved, settlement, seconds)
+        return full or self._suspects_due
 
     async def _batch(
-        self, connection: AsyncConnection, since: Place, size: int
-    ) -> tuple[int, Moved | None, Settled]:
-        if self._policy.handle is None:
-            moved = await clicks_move(connection, since, size)
-            return moved.claimed, moved, Settled()
-        return await self._handled(connection, self._policy.handle, since, size)
+        self, connection: AsyncConnection, stream: Stream
+    ) -> tuple[Moved, Settlement, int]:
+        size = stream.pace.size
+        stream.in_hand = ()
+        if stream.suspects or stream.one_by_one or size == 1 or self._policy.handle is not None:
+            size = min(size, EACH)
+            return *await self._each(connection, stream, size), size
+        try:
+            moved, place = await clicks_move(connection, self._frontier.begin(), size)
+        except psycopg.Error as error:
+            if not is_transient(error):
+                stream.one_by_one = size
+            raise
+        self._frontier.passed(place)
+        return moved, Settlement(), size
 
-    async def _handled(
-        self,
-        connection: AsyncConnection,
-        handle: Callable[[PendingEvent], None],
-        since: Place,
-        size: int,
-    ) -> tuple[int, Moved | None, Settled]:
-        """Like clicks_move, but each event passes through `handle` first, and some fail there."""
+    async def _each(
+        self, connection: AsyncConnection, stream: Stream, size: int
+    ) -> tuple[Moved, Settlement]:
+        """Move each event for itself, after it has passed through `handle`; settle what fails."""
+        claim = outbox_claim_suspects if stream.suspects else outbox_claim_fresh
+        errors: dict[MessageId, Exception] = {}
         async with connection.transaction():
-            events = await outbox_claim(connection, since, size)
-            errors: dict[MessageId, Exception] = {}
+            events = await claim(connection, size)
+            stream.in_hand = events
             for event in events:
                 try:
-                    handle(event)
+                    if self._policy.handle is not None:
+                        self._policy.handle(event)
                 except Exception as error:  # noqa: BLE001 - whatever an event does is its own failure
                     errors[event.message_id] = error
-            # Those that failed are not due any more, so the oldest that are due are the others.
-            settled = await self._settle(connection, events, errors)
-            fit = len(events) - len(errors)
-            moved = await clicks_move(connection, since, fit) if fit else None
-        return len(events), moved, settled
+            fit = [event.message_id for event in events if event.message_id not in errors]
+            moved, refused = await clicks_move_each(connection, fit)
+            for refusal in refused.values():
+                if is_transient(refusal):
+                    raise refusal
+            settlement = await self._policy.terms.settle(connection, events, {**errors, **refused})
+        stream.in_hand = ()
+        stream.one_by_one = max(stream.one_by_one - size, 0) if len(events) == size else 0
+        due = await outbox_suspects_due(connection)
+        return replace(moved, claimed=len(events), suspects_due=due), settlement
 
-    async def _blame(self, connection: AsyncConnection, since: Place, error: Exception) -> None:
-        """Charge the error to the one event it can be due to: the oldest."""
-        async with connection.transaction():
-            events = await outbox_claim(connection, since, 1)
-            errors = {event.message_id: error for event in events}
-            settled = await self._settle(connection, events, errors)
-        if events:
-            self._report(len(events), None, settled, 0.0)
+    def _failed(self, stream: Stream, error: psycopg.Error) -> None:
+        """Make the next batch smaller, or put the error down to the event that is alone in hand."""
+        transient = is_transient(error)
+        if not stream.in_hand and (not transient or stream.pace.size == 1):
+            # Refused as a whole: one by one next. Or not even claimed: no event has a part in it.
+            return
+        events = len(stream.in_hand) or stream.pace.size
+        if stream.pace.failed(events, drastic=not transient or is_drastic(error)):
+            (event,) = stream.in_hand
+            stream.verdict = Verdict(event, error)
 
-    async def _settle(
-        self,
-        connection: AsyncConnection,
-        events: Sequence[PendingEvent],
-        errors: Mapping[MessageId, Exception],
-    ) -> Settled:
-        """Write down every failure: due again later, or a dead letter past the cap."""
-        retried: list[tuple[PendingEvent, Failure]] = []
-        buried: list[tuple[PendingEvent, Failure]] = []
-        for event in events:
-            error = errors.get(event.message_id)
-            if error is None:
-                continue
-            attempts = event.attempts + 1
-            if attempts >= self._policy.max_attempts:
-                buried.append((event, _failure(event, error, 0.0)))
-            else:
-                wait = delay(attempts, self._policy.backoff_seconds, self._policy.chance())
-                retried.append((event, _failure(event, error, wait)))
-        if retried:
-            await outbox_retry(connection, [failure for _, failure in retried])
-        if buried:
-            await outbox_bury(connection, [failure for _, failure in buried])
-        return Settled(retried, buried)
-
-    def _report(self, claimed: int, moved: Moved | None, settled: Settled, seconds: float) -> None:
-        for event, failure in settled.retried:
-            self._observe(
-                EventFailed(
-                    str(event.message_id), event.attempts + 1, _words(failure), failure.delay
+    async def _judge(self, connection: AsyncConnection, stream: Stream, verdict: Verdict) -> None:
+        """Charge the error to its event, or let the event step aside when it cannot be its own."""
+        event, error = verdict.event, verdict.error
+        if is_transient(error) and not may_be_the_event(error):
+            aside = failure(event, error, ASIDE)
+            await outbox_set_aside(connection, aside)
+            self._observe(EventSetAside(str(event.message_id), aside.words, ASIDE))
+        else:
+            own = EventSuspected(error) if is_transient(error) else error
+            async with connection.transaction():
+                settlement = await self._policy.terms.settle(
+                    connection, [event], {event.message_id: own}
                 )
-            )
-        for event, failure in settled.buried:
-            self._observe(EventBuried(str(event.message_id), event.attempts + 1, _words(failure)))
+            self._report(Moved(claimed=1), settlement, 0.0)
+        stream.verdict = None
+        stream.pace.judged()
+
+    def _report(self, moved: Moved, settlement: Settlement, seconds: float) -> None:
+        settlement.report(self._observe)
         self._observe(
             BatchMoved(
-                claimed=claimed,
-                moved=moved.moved if moved else 0,
-                duplicates=moved.duplicates if moved else 0,
-                orphans=moved.orphans if moved else 0,
-                retried=len(settled.retried),
-                buried=len(settled.buried),
+                claimed=moved.claimed,
+                moved=moved.moved,
+                duplicates=moved.duplicates,
+                orphans=moved.orphans,
+                retried=len(settlement.retried),
+                buried=len(settlement.buried),
                 seconds=seconds,
             )
         )
-
-
-def _failure(event: PendingEvent, error: Exception, wait: float) -> Failure:
-    # Postgres text refuses NUL, and an error's text may quote whatever the event held.
-    message = str(error).replace("\x00", "\\0").encode("utf-8", "replace").decode()
-    return Failure(event.message_id, type(error).__name__, message[:2000], wait)
-
-
-def _words(failure: Failure) -> str:
-    return f"{failure.error_class}: {failure.error_message}"

@@ -14,12 +14,14 @@ from relay.faults import FaultDrill
 from relay.mover import Mover, Policy
 from relay.session import Session
 from relay.settings import RelaySettings
+from relay.settlement import Terms
 from service.contract.gate import gate
 from service.contract.logs import logger
 from service.contract.metrics import RelayMetrics
 from service.contract.monitor import monitor
 from service.contract.observations import (
     DatabaseUnavailable,
+    JobFailed,
     Listening,
     Observation,
     Observer,
@@ -29,6 +31,7 @@ from service.contract.observations import FaultDrill as FaultDrillActive
 from service.contract.postgres import Database
 from service.contract.process import FAILED, OK, stopping
 from service.contract.settings import ConfigurationError
+from service.contract.transience import is_transient
 
 PAUSE = 0.2
 """Seconds between a session that fell and the next try; the gate then waits for the database."""
@@ -72,10 +75,8 @@ def mover(settings: RelaySettings, observe: Observer) -> Mover:
     return Mover(
         Policy(
             batch_size=settings.relay_batch_size,
-            max_attempts=settings.relay_max_attempts,
-            backoff_seconds=settings.relay_backoff_seconds,
+            terms=Terms(settings.relay_max_attempts, settings.relay_backoff_seconds, random.random),
             handle=drill,
-            chance=random.random,
         ),
         observe,
     )
@@ -105,8 +106,11 @@ async def _sessions(
             return True
         try:
             return await session.run(stop)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            observe(DatabaseUnavailable(doing="session", error=str(error).strip()))
+        except psycopg.Error as error:
+            if is_transient(error):
+                observe(DatabaseUnavailable(doing="session", error=str(error).strip()))
+            else:
+                observe(JobFailed("session", error))
         await _finished(asyncio.sleep(PAUSE), stop)
     return True
 

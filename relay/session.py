@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 
 import psycopg
 from psycopg import AsyncConnection
@@ -14,17 +15,34 @@ from relay.driver import PoolDriver
 from relay.mover import Mover
 from relay.store.outbox import outbox_backlog
 from relay.watcher import Watcher
-from service.contract.observations import BacklogMeasured, Observer
+from service.contract.observations import BacklogMeasured, DatabaseUnavailable, Observer
 from service.contract.postgres import Database
+from service.contract.session import LIVELY
+from service.contract.session import Session as Settings
 
 APPLICATION = "everyclick-relay"
 LISTENER = "everyclick-relay-listener"
+
+SESSION: Settings = {
+    **LIVELY,
+    # An event that hangs is ended here, and found by ever smaller batches. A batch takes well below a
+    # second otherwise; waiting for a lock is nobody's fault and told apart by its shorter bound.
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    # A plan is kept, and may be one made for the nearly empty outbox of a quiet hour, which is read
+    # from end to end: so would a burst be, by every batch, until somebody analyzes the table.
+    "plan_cache_mode": "force_custom_plan",
+}
+"""For what moves events."""
 
 CONNECTIONS = 5
 """Per relay: the watcher's, the mover's, the purge's, PgQueuer's, and one for chores."""
 
 METER = 5.0
-"""Seconds between two measurements of the backlog."""
+"""Seconds between two measurements of the backlog, at least."""
+
+METER_SHARE = 0.05
+"""Share of the time that measuring may take: counting a large backlog is dear."""
 
 
 class Session:
@@ -43,10 +61,10 @@ class Session:
 
         Raises psycopg.Error when the database is lost.
         """
-        pool = self._database.pool(APPLICATION, size=CONNECTIONS, waiting=64)
+        pool = self._database.pool(APPLICATION, size=CONNECTIONS, waiting=64, session=SESSION)
         await pool.open(wait=False)
         try:
-            async with await self._database.aconnect(LISTENER) as listener:
+            async with await self._database.aconnect(LISTENER, LIVELY) as listener:
                 async with pool.connection() as connection:
                     await chores.make_partitions(connection, self._observe)
                 return await self._work(pool, listener, stop)
@@ -88,11 +106,17 @@ class Session:
 
     async def _meter(self, pool: AsyncConnectionPool) -> None:
         while True:
-            async with pool.connection() as connection:
-                backlog = await outbox_backlog(connection)
-            self._observe(
-                BacklogMeasured(
-                    backlog.due, backlog.deferred, backlog.oldest or 0.0, backlog.dead_letters
+            began = monotonic()
+            try:
+                async with pool.connection() as connection:
+                    backlog = await outbox_backlog(connection)
+            except psycopg.errors.QueryCanceled as error:
+                # Too much to be counted in time: the gauges stay as they are, the work goes on.
+                self._observe(DatabaseUnavailable("measuring", str(error).strip()))
+            else:
+                self._observe(
+                    BacklogMeasured(
+                        backlog.due, backlog.deferred, backlog.oldest or 0.0, backlog.dead_letters
+                    )
                 )
-            )
-            await asyncio.sleep(METER)
+            await asyncio.sleep(max(METER, (monotonic() - began) / METER_SHARE))

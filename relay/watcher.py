@@ -39,10 +39,14 @@ class Watcher:
                 if not work.events_due:
                     self._frontier.passed(work.place)
                 # Our own mover goes on until nothing is due; while it does, no job is needed.
-                if work.events_due and not work.move_queued and not self._consumer.moving:
-                    await pgqueuer_enqueue(connection, MOVE_CLICKS)
-                if work.links_deleted and not work.purge_queued and not self._consumer.purging:
-                    await pgqueuer_enqueue(connection, PURGE_LINKS)
+                if work.events_due and not self._consumer.moving:
+                    if not work.move_queued:
+                        await pgqueuer_enqueue(connection, MOVE_CLICKS)
+                    self._consumer.wake()
+                if work.links_deleted and not self._consumer.purging:
+                    if not work.purge_queued:
+                        await pgqueuer_enqueue(connection, PURGE_LINKS)
+                    self._consumer.wake()
                 busy = work.events_due or work.links_deleted
                 pause = QUICK if busy else min(pause * BACK_OFF, IDLE)
                 await asyncio.sleep(pause)

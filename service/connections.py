@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +10,7 @@ import psycopg
 from aiohttp import web
 from psycopg import AsyncConnection
 
+from service.contract.wire import cut
 from service.errors import Unavailable
 from service.lifespan import POOL
 
@@ -42,18 +41,10 @@ async def connection(request: web.Request) -> AsyncIterator[AsyncConnection]:
         raise Unavailable
     try:
         async with request.app[POOL].connection(timeout=left) as held:
-            # Cancelling is no bound: psycopg then waits for the server to confirm, and a server
-            # that hangs does not. A connection that is cut fails at once.
-            deadline = loop.call_at(started + left, _cut, held)
+            deadline = loop.call_at(started + left, cut, held)
             try:
                 yield held
             finally:
                 deadline.cancel()
     finally:
         request[_LEFT] = left - (loop.time() - started)
-
-
-def _cut(held: AsyncConnection) -> None:
-    if not held.closed:
-        with socket.socket(fileno=os.dup(held.fileno())) as wire:
-            wire.shutdown(socket.SHUT_RDWR)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -15,9 +13,20 @@ import psycopg
 from service.contract.observations import DatabaseUnavailable, Observer
 from service.contract.outbox import Resolved, Visit, visits_record
 from service.contract.postgres import Database, DurabilityError, SchemaError
+from service.contract.session import LIVELY, Session
+from service.contract.transience import is_stale, is_transient
+from service.contract.wire import cut
 from service.errors import Unavailable
 
 APPLICATION = "everyclick-service"
+
+SESSION: Session = {
+    **LIVELY,
+    # What nobody waits for any more ends on the server too: cut connections must not pile up there.
+    "statement_timeout": "3s",
+    # A plan is kept, and may be one made for a handful of links: reading all of them.
+    "enable_seqscan": "off",
+}
 
 PAUSE, LONGEST_PAUSE = 0.02, 0.5
 """Seconds before a lost connection is replaced, doubling from the first to the longest."""
@@ -25,6 +34,10 @@ PAUSE, LONGEST_PAUSE = 0.02, 0.5
 
 Vet = Callable[[psycopg.AsyncConnection], Awaitable[None]]
 """Looks at a new connection; raises SchemaError or DurabilityError when it is not to be used."""
+
+
+class StaleConnection(Exception):
+    """Another connection will do what this one cannot."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,8 +57,10 @@ class Lane:
         self._observe = observe
         self._vet = vet
         self._connection: psycopg.AsyncConnection | None = None
+        self._fresh: psycopg.AsyncConnection | None = None
         self.batch: Sequence[Ticket] = ()
         self.since = 0.0
+        self._refusals = 0
 
     async def carry(self, batch: Sequence[Ticket]) -> None:
         """Record the batch's visits and answer each ticket, unless it was given up meanwhile.
@@ -60,22 +75,26 @@ class Lane:
             if not waiting:
                 break
             try:
-                await self._try(waiting)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                await self._deliver(waiting)
+                self._refusals = 0
+            except (psycopg.OperationalError, psycopg.InterfaceError, StaleConnection) as error:
                 given_up = all(ticket.answer.done() for ticket in waiting)
                 await self._lost(error, reported=tries > 0 or given_up)
                 await asyncio.sleep(min(PAUSE * 2**tries, LONGEST_PAUSE))
-            except (SchemaError, DurabilityError) as error:
+            except (SchemaError, DurabilityError, psycopg.Error) as error:
+                # Not a matter of waiting: a primary turned read-only, a table or a right missing.
+                # Another connection may find another server, but not at the pace of the requests.
                 self._refuse(waiting, error)
-            except Exception as error:  # noqa: BLE001 - a value that Postgres or the driver refuses
-                await self._isolate(waiting, error)
+                await self._lost(error, reported=True)
+                await asyncio.sleep(min(PAUSE * 2**self._refusals, LONGEST_PAUSE))
+                self._refusals += 1
         self.batch = ()
 
     def cut(self) -> None:
         """End what is under way at once: a server that hangs would not confirm a cancel either."""
-        if self._connection is not None and not self._connection.closed:
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as wire:
-                wire.shutdown(socket.SHUT_RDWR)
+        for connection in (self._connection, self._fresh):
+            if connection is not None:
+                cut(connection)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -83,34 +102,48 @@ class Lane:
             await self._connection.close()
             self._connection = None
 
+    async def _deliver(self, tickets: Sequence[Ticket]) -> None:
+        """Record the visits; one that cannot be is found by halving, and its neighbours are.
+
+        Raises what is no visit's fault, wherever in the halving it happens.
+        """
+        try:
+            await self._try(tickets)
+        except (SchemaError, DurabilityError):
+            raise
+        except Exception as error:
+            if isinstance(error, psycopg.Error) and is_transient(error):
+                if is_stale(error):
+                    raise StaleConnection(str(error)) from error
+                raise
+            # A value that Postgres or the driver refuses.
+            if len(tickets) == 1:
+                self._refuse(tickets, error)
+                return
+            middle = len(tickets) // 2
+            await self._deliver(tickets[:middle])
+            await self._deliver(tickets[middle:])
+
     async def _try(self, tickets: Sequence[Ticket]) -> None:
         if self._connection is None:
-            fresh = await self._database.aconnect(APPLICATION)
-            try:
-                # Before the first commit that somebody relies on: the server may be another one,
-                # or have other settings, than the one that was looked at when the process started.
-                await self._vet(fresh)
-            except BaseException:
-                await fresh.close()
-                raise
-            self._connection = fresh
+            self._connection = await self._vetted()
         found = await visits_record(self._connection, [ticket.visit for ticket in tickets])
         for ticket in tickets:
             if not ticket.answer.done():
                 ticket.answer.set_result(found.get(ticket.visit.code))
 
-    async def _isolate(self, tickets: Sequence[Ticket], error: Exception) -> None:
-        """Find the visit that cannot be recorded by halving; its neighbours are."""
-        if len(tickets) == 1:
-            self._refuse(tickets, error)
-            return
-        for half in (tickets[: len(tickets) // 2], tickets[len(tickets) // 2 :]):
-            try:
-                await self._try(half)
-            except (psycopg.OperationalError, psycopg.InterfaceError):
-                raise
-            except Exception as again:  # noqa: BLE001 - see carry
-                await self._isolate(half, again)
+    async def _vetted(self) -> psycopg.AsyncConnection:
+        fresh = self._fresh = await self._database.aconnect(APPLICATION, SESSION)
+        try:
+            # Before the first commit that somebody relies on: the server may be another one,
+            # or have other settings, than the one that was looked at when the process started.
+            await self._vet(fresh)
+        except BaseException:
+            await fresh.close()
+            raise
+        finally:
+            self._fresh = None
+        return fresh
 
     def _refuse(self, tickets: Sequence[Ticket], error: Exception) -> None:
         self._observe(DatabaseUnavailable(doing="redirect", error=str(error).strip()))

@@ -9,6 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from service.contract.observations import Observer
 from service.contract.postgres import Database
+from service.contract.session import LIVELY, Session
 from service.passwords import Passwords
 from service.readiness import Readiness
 from service.recorder import Recorder
@@ -25,13 +26,16 @@ POOL: web.AppKey[AsyncConnectionPool] = web.AppKey("pool")
 POOL_SIZE = 4
 """Connections per worker for everything but redirects, which have lanes of their own."""
 
+SESSION: Session = {**LIVELY, "statement_timeout": "4s"}
+"""A statement that outlives its request ends on the server too."""
+
 WAITING = 256
 """Requests that may wait for a connection; past it they are shed with 503, so memory is bounded."""
 
 
 async def pool(app: web.Application) -> AsyncIterator[None]:
     """Open the API's pool; an absent database does not keep the service from starting."""
-    opened = app[DATABASE].pool("everyclick-api", size=POOL_SIZE, waiting=WAITING)
+    opened = app[DATABASE].pool("everyclick-api", size=POOL_SIZE, waiting=WAITING, session=SESSION)
     await opened.open(wait=False)
     app[POOL] = opened
     yield

@@ -6,7 +6,7 @@ import asyncio
 
 import psycopg
 
-from service.contract.postgres import Database, SchemaError, schema_check
+from service.contract.postgres import Database, SchemaError, schema_serves
 from service.errors import Unavailable
 
 PATIENCE = 2.0
@@ -26,7 +26,7 @@ class Readiness:
                 asyncio.timeout(PATIENCE),
                 await self._database.aconnect("everyclick-readiness") as connection,
             ):
-                await schema_check(connection)
+                await schema_serves(connection)
         except SchemaError as error:
             raise Unavailable(str(error)) from error
         except (psycopg.Error, TimeoutError) as error:

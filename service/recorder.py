@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -81,8 +82,11 @@ class Recorder:
         for task in list(self._busy.values()):
             task.cancel()
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
-        for lane in self._idle:
+        # A task that was cancelled before its first step has put nothing back.
+        for lane in [*self._idle, *self._busy]:
+            self._give_up(lane.batch)
             await lane.close()
+        self._give_up(self._waiting)
 
     def _dispatch(self, now: float) -> None:
         """Begin another transaction, unless those that wait should rather join the next one."""
@@ -109,6 +113,10 @@ class Recorder:
 
     def _tick(self) -> None:
         """Give up the visits whose time is over, and the transactions that nobody waits for."""
+        self._ticking = None
+        if self._busy or self._waiting:
+            # First of all: whatever comes of this look, there is another one.
+            self._ticking = asyncio.get_running_loop().call_later(TICK, self._tick)
         now = monotonic()
         late = [ticket for ticket in self._waiting if ticket.deadline <= now]
         for _ in late:
@@ -118,15 +126,15 @@ class Recorder:
             late += expired
             if expired and len(expired) == len(lane.batch):
                 lane.cut()
-        late = [ticket for ticket in late if not ticket.answer.done()]
+        if given_up := self._give_up(late):
+            self._observe(
+                DatabaseUnavailable("redirect", f"{given_up} visits had no answer in time")
+            )
+        if self._waiting:
+            self._dispatch(now)
+
+    def _give_up(self, tickets: Iterable[Ticket]) -> int:
+        late = [ticket for ticket in tickets if not ticket.answer.done()]
         for ticket in late:
             ticket.answer.set_exception(Unavailable("The click was not recorded in time."))
-        if late:
-            self._observe(
-                DatabaseUnavailable("redirect", f"{len(late)} visits had no answer in time")
-            )
-        self._ticking = None
-        if self._busy or self._waiting:
-            if self._waiting:
-                self._dispatch(now)
-            self._ticking = asyncio.get_running_loop().call_later(TICK, self._tick)
+        return len(late)

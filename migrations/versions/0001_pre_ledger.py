@@ -63,6 +63,8 @@ CREATE TABLE outbox (
 );
 -- The id tells apart events of one instant: a claim can go on exactly where the last one ended.
 CREATE INDEX outbox_available_at_id ON outbox (available_at, id);
+-- Events that have failed before, hardly any: they are looked for with every batch.
+CREATE INDEX outbox_suspects ON outbox (available_at, id) WHERE attempts > 0;
 COMMENT ON COLUMN outbox.attempts IS 'failed handlings so far';
 
 -- Partitioned on the key itself: a UUIDv7 orders by time, so the key is unique over all
@@ -136,9 +138,64 @@ BEGIN
         name, uuidv7_floor(starts), uuidv7_floor(ends));
     RETURN true;
 END $$;
+
+-- Moves events that the transaction has locked in the outbox, each in a transaction of its own
+-- within this one: an event that is refused stays as it was and undoes no other. Tells what became
+-- of each: moved, duplicate, orphan, or refused with the code and text of its error. Sorted by key
+-- throughout, so that two that meet on a row wait for each other in one order. The relay's
+-- clicks_move does the same for a whole batch at once.
+CREATE FUNCTION clicks_move_each(message_ids uuid[])
+RETURNS TABLE (message_id uuid, outcome text, code text, error text)
+LANGUAGE plpgsql
+-- Planned once, not for each event; and never by reading tables that are small just then.
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    event       outbox;
+    moved_links bigint[] := '{}';
+    moved_hours timestamptz[] := '{}';
+BEGIN
+    FOR message_id IN SELECT id FROM unnest(message_ids) AS id ORDER BY id LOOP
+        code := NULL;
+        error := NULL;
+        BEGIN
+            DELETE FROM outbox WHERE outbox.message_id = clicks_move_each.message_id
+            RETURNING * INTO event;
+            IF NOT EXISTS (SELECT FROM links WHERE links.id = event.link_id) THEN
+                outcome := 'orphan';
+            ELSE
+                INSERT INTO clicks (
+                    message_id, link_id, occurred_at, attempts, referrer, user_agent
+                ) VALUES (
+                    event.message_id, event.link_id, event.occurred_at, event.attempts + 1,
+                    event.referrer, event.user_agent
+                ) ON CONFLICT (message_id) DO NOTHING;
+                outcome := CASE WHEN FOUND THEN 'moved' ELSE 'duplicate' END;
+                DELETE FROM dead_letters
+                WHERE outcome = 'moved' AND dead_letters.message_id = event.message_id;
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
+            outcome := 'refused';
+        END;
+        IF outcome = 'moved' THEN
+            moved_links := moved_links || event.link_id;
+            moved_hours := moved_hours || date_trunc('hour', event.occurred_at, 'UTC');
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+    INSERT INTO clicks_hourly (link_id, hour, clicks)
+    SELECT link_id, hour, count(*)
+    FROM unnest(moved_links, moved_hours) AS moved (link_id, hour)
+    GROUP BY link_id, hour
+    ORDER BY link_id, hour
+    ON CONFLICT (link_id, hour) DO UPDATE SET clicks = clicks_hourly.clicks + excluded.clicks;
+END $$;
 """
 
 DOWN = """
+DROP FUNCTION clicks_move_each(uuid[]);
 DROP FUNCTION clicks_partition_make(timestamptz);
 DROP FUNCTION uuidv7_floor(timestamptz);
 DROP TABLE dead_letters, clicks_hourly, clicks, outbox, deleted_links, links, sessions, users;

@@ -20,7 +20,9 @@ CATALOGUE: Final[Sequence[Benchmark]] = (
     Benchmark("hot_link", "four relays, one link ÷ 10,000 links", relay.hot_link),
     Benchmark("freshness", "from a 302 to the statistics", freshness.freshness),
     Benchmark("stats_10m", "statistics of a link with 10,000,000 clicks", stats.stats_10m),
-    Benchmark("cost_per_click", "commits and bytes of log", cost.cost_per_click),
+    Benchmark(
+        "cost_per_click", "statements, round trips, commits and bytes of log", cost.cost_per_click
+    ),
     Benchmark("memory", "of the service and of the relay", memory.memory),
     Benchmark("held_snapshot", "with a snapshot held open ÷ without", snapshot.held_snapshot),
     Benchmark("drain_at_backlog", "5,000,000 waiting ÷ 100,000", relay.drain_at_backlog, long=True),

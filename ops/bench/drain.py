@@ -75,8 +75,10 @@ def batches(log: Path) -> list[Batch]:
     return found
 
 
-def relay_drain(stage: Stage, events: int, links: int, *, relays: int = 1) -> Drained:
-    """Let relays empty an outbox of `events`.
+def relay_drain(
+    stage: Stage, events: int, links: int, *, relays: int = 1, **environment: str
+) -> Drained:
+    """Let relays, with this environment beside the usual one, empty an outbox of `events`.
 
     They are held back until all of them are up, so that none has the start to itself. Every event
     has to become a click and be counted in the rollup, or BenchError is raised.
@@ -85,7 +87,9 @@ def relay_drain(stage: Stage, events: int, links: int, *, relays: int = 1) -> Dr
     with ExitStack() as stack:
         with stage.locked():
             drains = [
-                stack.enter_context(running(stage, "relay", "drain", LOG_LEVEL="info"))
+                stack.enter_context(
+                    running(stage, "relay", "drain", LOG_LEVEL="info", **environment)
+                )
                 for _ in range(relays)
             ]
             stage.wait_locked_out(relays)

@@ -39,7 +39,7 @@ def pgbench(stage: Stage, seconds: float) -> float:
     rate = re.search(r"tps = ([\d.]+)", told)
     if done is None or rate is None:
         raise BenchError(f"pgbench said something else than expected:\n{told}")
-    stage.verify(int(done[1]))
+    stage.verify(int(done[1]), CLIENTS)
     return float(rate[1])
 
 

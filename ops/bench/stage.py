@@ -139,11 +139,18 @@ class Stage:
             cursor = connection.cursor(row_factory=class_row(Found))
             return cursor.execute(SQL["stage_found"]).fetchall()[0]
 
-    def verify(self, acknowledged: int) -> Found:
-        """Raises ClicksLost when fewer clicks stand than were acknowledged."""
+    def verify(self, acknowledged: int, under_way: int) -> Found:
+        """Look that as many clicks stand as were acknowledged, and no more than were asked for.
+
+        `under_way` is how many requests may have been cut off when the load ended. Raises
+        ClicksLost, or BenchError when there are too many.
+        """
         found = self.found()
-        if found.waiting + found.clicks < acknowledged:
-            raise ClicksLost(acknowledged, found.waiting + found.clicks)
+        stand = found.waiting + found.clicks
+        if stand < acknowledged:
+            raise ClicksLost(acknowledged, stand)
+        if stand > acknowledged + under_way:
+            raise BenchError(f"{acknowledged} redirects were answered, but {stand} clicks stand.")
         return found
 
     def verify_moved(self, events: int) -> None:

@@ -10,16 +10,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
 import migrations
-from ops import smoke
 from ops.chaos.cluster import Cluster, alone
 from ops.chaos.errors import Missing
 from ops.chaos.scenario import Ground
-from service.contract.embedded.account import account_for
 from service.contract.embedded.binaries import bin_dir
 from service.contract.postgres import Database
+from tests.support.bouncer import PROGRAM, Bouncer
 from tests.support.clones import Template
 
 
@@ -36,7 +33,7 @@ class Standing:
 
     def entrance(self, database: Database) -> Database:
         """Return the database as service and relay are to reach it."""
-        return database if self.bouncer is None else self.bouncer.entrance(database)
+        return database if self.bouncer is None else self.bouncer.database
 
 
 def shared(made: Cluster, template: Template) -> Standing:
@@ -50,12 +47,7 @@ def ground(kind: Ground, common: Standing, directory: Path) -> Iterator[Standing
     if kind == "shared":
         yield common
     elif kind == "pgbouncer":
-        bouncer = Bouncer(common.cluster, directory)
-        try:
-            bouncer.start()
-            yield replace(common, bouncer=bouncer)
-        finally:
-            bouncer.stop()
+        yield _pooled(common, directory)
     else:
         place = _small_disk if kind == "small disk" else nullcontext
         with place(directory) as where, alone((where or directory) / "cluster") as made:
@@ -66,6 +58,31 @@ def ground(kind: Ground, common: Standing, directory: Path) -> Iterator[Standing
                     yield replace(own, standby=standby)
             else:
                 yield own
+
+
+POOLED = 10
+"""Connections that PgBouncer shares out, by transaction."""
+
+
+def _pooled(common: Standing, directory: Path) -> Standing:
+    """Put a PgBouncer before each database."""
+    if PROGRAM is None:
+        raise Missing("pgbouncer")
+    directory.chmod(0o755)  # PgBouncer refuses root, and whom it runs as must read its settings
+    made = replace(common)
+
+    @contextmanager
+    def database() -> Iterator[Database]:
+        with common.database() as behind:
+            made.bouncer = Bouncer(behind, directory, POOLED)
+            made.bouncer.start()
+            try:
+                yield behind
+            finally:
+                made.bouncer.end()
+
+    made.database = database
+    return made
 
 
 SMALL = "size=300m,mode=711"
@@ -116,54 +133,3 @@ def _standby(primary: Cluster, directory: Path) -> Iterator[Cluster]:
         yield standby
     finally:
         standby.close()
-
-
-class Bouncer:
-    """A PgBouncer in front of the cluster, pooling by session."""
-
-    def __init__(self, behind: Cluster, directory: Path) -> None:
-        program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-        if program is None:
-            raise Missing("pgbouncer")
-        self._program = program
-        self._behind = behind
-        self._account = account_for(behind.data / "postgres")
-        self._log = directory / "pgbouncer.log"
-        self._config = directory / "pgbouncer.ini"
-        self.port = smoke.free_ports(1)[0]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def entrance(self, database: Database) -> Database:
-        """Return the database as it is reached through it."""
-        conninfo = make_conninfo(
-            database.conninfo, host="127.0.0.1", port=self.port, sslmode="disable"
-        )
-        return replace(database, conninfo=conninfo)
-
-    def start(self) -> None:
-        """Start it; nothing when it runs."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        given = conninfo_to_dict(self._behind.conninfo)
-        self._config.write_text(
-            f"[databases]\n* = host={given['host']} port={given['port']} user={given['user']}\n"
-            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\n"
-            "unix_socket_dir =\nauth_type = any\npool_mode = session\nmax_client_conn = 200\n"
-            "default_pool_size = 50\nserver_login_retry = 1\n"
-            "ignore_startup_parameters = extra_float_digits,options\n"
-        )
-        self._config.parent.chmod(0o711)
-        self._config.chmod(0o644)
-        with self._log.open("ab") as log:
-            argv: list[str | Path] = [self._program, self._config]
-            self._process = self._account.spawn(argv, pass_fds=(), output=log)
-
-    def kill(self) -> None:
-        """Kill -9."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def stop(self) -> None:
-        """End it for good."""
-        self.kill()

@@ -129,7 +129,8 @@ async def _environment(stack: AsyncExitStack, made: Scene, side: str) -> dict[st
             proxy, database = await stack.enter_async_context(proxied(database))
             proxy.chance = made.chance
             made.ways[each] = proxy
-    if side == "relay":
+    # A pooler lets in whom it knows.
+    if side == "relay" and made.standing.bouncer is None:
         database = replace(database, conninfo=make_conninfo(database.conninfo, user=RELAY_ROLE))
     return {"DATABASE_URL": url_of(database)}
 

@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 from relay import runner
 from relay.cli.session import opened, with_connection
 from relay.drain import drain as drain_outbox
+from relay.session import SESSION
 from relay.settings import RelaySettings
 from relay.store.outbox import Backlog
 from relay.store.status import Status, relay_status
@@ -46,7 +47,7 @@ def drain(
     with opened(settings) as database:
 
         async def inside() -> Backlog:
-            async with await database.aconnect("everyclick-drain") as connection:
+            async with await database.aconnect("everyclick-drain", SESSION) as connection:
                 await schema_check(connection)
                 return await drain_outbox(connection, mover, wait=wait)
 

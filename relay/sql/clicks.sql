@@ -7,6 +7,8 @@ WITH claimed AS (
     FROM outbox
     WHERE available_at <= now()
       AND (available_at, id) >= (%(since)s::timestamptz, %(since_id)s::bigint)
+      -- Those that have failed before go by themselves: see clicks_move_each.
+      AND attempts = 0
       -- Held to the end of the transaction: see rollups_lock, which waits for batches in flight.
       AND (SELECT pg_advisory_xact_lock_shared(%(rollups)s) IS NOT NULL)
     ORDER BY available_at, id
@@ -17,13 +19,13 @@ WITH claimed AS (
     -- statistics can talk the planner into reading the whole table.
     DELETE FROM outbox
     WHERE ctid = ANY (ARRAY(SELECT tuple FROM claimed))
-    RETURNING message_id, link_id, occurred_at, attempts, referrer, user_agent
+    RETURNING message_id, link_id, occurred_at, referrer, user_agent
 ), live AS (
     -- An event whose link was deleted meanwhile goes with it.
     SELECT event.* FROM event JOIN links ON links.id = event.link_id
 ), click AS (
-    INSERT INTO clicks (message_id, link_id, occurred_at, attempts, referrer, user_agent)
-    SELECT message_id, link_id, occurred_at, attempts + 1, referrer, user_agent
+    INSERT INTO clicks (message_id, link_id, occurred_at, referrer, user_agent)
+    SELECT message_id, link_id, occurred_at, referrer, user_agent
     FROM live
     ORDER BY message_id
     ON CONFLICT (message_id) DO NOTHING
@@ -44,7 +46,9 @@ WITH claimed AS (
 ), margin AS (
     SELECT now() - make_interval(secs => %(margin)s) AS begins
 )
-SELECT batch.claimed, batch.moved, batch.claimed - batch.live AS orphans,
+SELECT batch.claimed, batch.moved, batch.live - batch.moved AS duplicates,
+       batch.claimed - batch.live AS orphans,
+       EXISTS (SELECT FROM outbox WHERE available_at <= now() AND attempts > 0) AS suspects_due,
        -- Where the next claim may begin, as text: an instant may lie outside a client's calendar.
        -- After a full batch right behind it: what commits late meanwhile is left to a sweep. After a
        -- short one a little before now, so that what commits late is found by the next look.
@@ -58,6 +62,10 @@ CROSS JOIN (
            (SELECT count(*) FROM click) AS moved
 ) AS batch
 LEFT JOIN last ON true
+
+-- name: clicks_move_each
+-- The same for events that are locked already, each for itself: what one does undoes no other.
+SELECT message_id, outcome, code, error FROM clicks_move_each(%(message_ids)s::uuid[])
 
 -- name: clicks_partitions
 -- The monthly partitions from last month to some months ahead, made where missing.

@@ -37,15 +37,38 @@ WHERE EXISTS (SELECT FROM links WHERE links.id = event.link_id)
   AND NOT EXISTS (SELECT FROM clicks WHERE clicks.message_id = event.message_id)
 ON CONFLICT (message_id) DO NOTHING
 
--- name: outbox_claim
--- Due events, oldest first, locked for this transaction; those of another relay are passed over.
+-- name: outbox_claim_fresh
+-- Due events that have never failed, oldest first, locked for this transaction.
 SELECT message_id, link_id, attempts
 FROM outbox
-WHERE available_at <= now()
-  AND (available_at, id) >= (%(since)s::timestamptz, %(since_id)s::bigint)
+WHERE available_at <= now() AND attempts = 0
 ORDER BY available_at, id
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED
+
+-- name: outbox_claim_suspects
+-- Due events that have failed before, likewise. An index of their own makes that cheap.
+SELECT message_id, link_id, attempts
+FROM outbox
+WHERE available_at <= now() AND attempts > 0
+ORDER BY available_at, id
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED
+
+-- name: outbox_suspects_due
+-- Whether events that have failed before are due.
+SELECT EXISTS (SELECT FROM outbox WHERE available_at <= now() AND attempts > 0)
+
+-- name: outbox_set_aside
+-- Due again after a delay; the error is noted, but costs no attempt.
+UPDATE outbox
+SET available_at = clock_timestamp() + make_interval(secs => failure.delay),
+    last_error = failure.error_class || ': ' || failure.error_message
+FROM unnest(
+    %(message_ids)s::uuid[], %(error_classes)s::text[], %(error_messages)s::text[],
+    %(delays)s::float8[]
+) AS failure (message_id, error_class, error_message, delay)
+WHERE outbox.message_id = failure.message_id
 
 -- name: outbox_retry
 -- One attempt more, and due again after a delay.

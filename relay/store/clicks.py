@@ -2,61 +2,92 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from relay.frontier import MARGIN, Place
-from relay.store.rollups import ROLLUPS
+from relay.store.rollups import ROLLUPS, rollups_share
 from service.contract import statements
+from service.contract.events import MessageId
 
 _SQL = statements.load("relay")
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What became of a batch's events: claimed = moved + duplicates + orphans.
+    """What became of a batch's events: moved, counted before, or their link deleted.
 
-    `seen` and `seen_id` are the place before which nothing due was left.
+    What else was claimed has failed. `suspects_due`: whether events that failed before are due.
     """
 
-    claimed: int
-    moved: int
-    orphans: int
-    seen: str
-    seen_id: int
-
-    @property
-    def duplicates(self) -> int:
-        return self.claimed - self.moved - self.orphans
-
-    @property
-    def place(self) -> Place:
-        return Place(self.seen, self.seen_id)
+    claimed: int = 0
+    moved: int = 0
+    duplicates: int = 0
+    orphans: int = 0
+    suspects_due: bool = False
 
 
-async def clicks_move(connection: AsyncConnection, since: Place, limit: int) -> Moved:
+async def clicks_move(connection: AsyncConnection, since: Place, limit: int) -> tuple[Moved, Place]:
     """Turn up to `limit` due events, oldest first, into clicks; add the new ones to the rollup.
 
-    One statement: on an autocommit connection it is the whole transaction.
+    Events that have failed before are left where they are. One statement: on an autocommit
+    connection it is the whole transaction. Returns the place before which nothing fresh was left.
     """
-    async with connection.cursor(row_factory=class_row(Moved)) as cursor:
-        await cursor.execute(
-            _SQL["clicks_move"],
-            {
-                "since": since.at,
-                "since_id": since.id,
-                "limit": limit,
-                "margin": MARGIN,
-                "rollups": ROLLUPS,
-            },
-            prepare=True,
-        )
-        moved = await cursor.fetchone()
-    if moved is None:
+    cursor = await connection.execute(
+        _SQL["clicks_move"],
+        {
+            "since": since.at,
+            "since_id": since.id,
+            "limit": limit,
+            "margin": MARGIN,
+            "rollups": ROLLUPS,
+        },
+        prepare=True,
+    )
+    row = await cursor.fetchone()
+    if row is None:
         raise AssertionError("the margin is always one row")
-    return moved
+    *counts, seen, seen_id = row
+    return Moved(*counts), Place(seen, seen_id)
+
+
+async def clicks_move_each(
+    connection: AsyncConnection, message_ids: Sequence[MessageId]
+) -> tuple[Moved, Mapping[MessageId, psycopg.Error]]:
+    """Move events that this transaction has claimed, each for itself.
+
+    Returns what Postgres refused beside what became of the rest; refused events stand in the outbox
+    as they were.
+    """
+    if not message_ids:
+        return Moved(), {}
+    # The same lock that a batch takes in its statement, for the same reason.
+    await rollups_share(connection)
+    cursor = await connection.execute(_SQL["clicks_move_each"], {"message_ids": message_ids})
+    outcomes: Counter[str] = Counter()
+    refused: dict[MessageId, psycopg.Error] = {}
+    for message_id, outcome, code, error in await cursor.fetchall():
+        outcomes[outcome] += 1
+        if outcome == "refused":
+            refused[MessageId(message_id)] = _error(code, error)
+    return Moved(
+        claimed=len(message_ids),
+        moved=outcomes["moved"],
+        duplicates=outcomes["duplicate"],
+        orphans=outcomes["orphan"],
+    ), refused
+
+
+def _error(code: str, words: str) -> psycopg.Error:
+    """Return the error as psycopg would have raised it."""
+    try:
+        return psycopg.errors.lookup(code)(words)
+    except KeyError:  # a code of somebody's own, from a trigger
+        return psycopg.DatabaseError(words)
 
 
 async def clicks_partitions(connection: AsyncConnection, months_ahead: int) -> int:

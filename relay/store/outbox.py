@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
@@ -24,6 +25,10 @@ class Failure:
     error_class: str
     error_message: str
     delay: float = 0.0
+
+    @property
+    def words(self) -> str:
+        return f"{self.error_class}: {self.error_message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,29 @@ async def outbox_backlog(connection: AsyncConnection) -> Backlog:
     return backlog
 
 
-async def outbox_claim(connection: AsyncConnection, since: Place, limit: int) -> list[PendingEvent]:
-    """Lock up to `limit` due events, oldest first, passing over those another relay holds."""
-    async with connection.cursor(row_factory=class_row(PendingEvent)) as cursor:
-        await cursor.execute(
-            _SQL["outbox_claim"], {"since": since.at, "since_id": since.id, "limit": limit}
-        )
-        return await cursor.fetchall()
+async def outbox_claim_fresh(connection: AsyncConnection, limit: int) -> list[PendingEvent]:
+    """Lock up to `limit` due events that have never failed, oldest first.
+
+    Those that another relay holds are passed over.
+    """
+    return await _claim(connection, _SQL["outbox_claim_fresh"], limit)
+
+
+async def outbox_claim_suspects(connection: AsyncConnection, limit: int) -> list[PendingEvent]:
+    """Lock up to `limit` due events that have failed before, likewise."""
+    return await _claim(connection, _SQL["outbox_claim_suspects"], limit)
+
+
+async def outbox_suspects_due(connection: AsyncConnection) -> bool:
+    """Tell whether events that have failed before are due."""
+    cursor = await connection.execute(_SQL["outbox_suspects_due"])
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
+async def outbox_set_aside(connection: AsyncConnection, failure: Failure) -> None:
+    """Make an event due again after a delay, at no attempt."""
+    await connection.execute(_SQL["outbox_set_aside"], _columns([failure]))
 
 
 async def outbox_retry(connection: AsyncConnection, failures: Sequence[Failure]) -> None:
@@ -105,3 +126,11 @@ def _columns(failures: Sequence[Failure]) -> dict[str, list[object]]:
         "error_messages": [failure.error_message for failure in failures],
         "delays": [failure.delay for failure in failures],
     }
+
+
+async def _claim(
+    connection: AsyncConnection, statement: LiteralString, limit: int
+) -> list[PendingEvent]:
+    async with connection.cursor(row_factory=class_row(PendingEvent)) as cursor:
+        await cursor.execute(statement, {"limit": limit})
+        return await cursor.fetchall()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from service.contract import statements
+from service.contract.pooler import behind_pooler
 
 _SQL = statements.load("relay")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The pipeline at one instant. Ages in seconds; None where there is nothing to tell."""
+    """The pipeline at one instant. Ages in seconds; None where there is nothing to tell.
+
+    `relays` is None behind a pooler, where connections are its own and not those of relays.
+    """
 
     outbox_due: int
     outbox_deferred: int
@@ -27,7 +31,7 @@ class Status:
     last_dead_at: datetime | None
     last_click_at: datetime | None
     links_to_purge: int
-    relays: int
+    relays: int | None
     last_partition: str | None
 
 
@@ -38,4 +42,4 @@ async def relay_status(connection: AsyncConnection) -> Status:
         found = await cursor.fetchone()
     if found is None:
         raise AssertionError("an aggregate returns one row")
-    return found
+    return replace(found, relays=None) if behind_pooler(connection) else found

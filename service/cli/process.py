@@ -11,7 +11,7 @@ import typer
 import migrations
 from service.cli.session import migrated
 from service.contract.gate import pass_once
-from service.contract.postgres import DurabilityError, SchemaError, database
+from service.contract.postgres import DurabilityError, EncodingError, SchemaError, database
 from service.contract.process import FAILED, MISCONFIGURED, OK, UNREACHABLE, introduce, run, say
 from service.contract.settings import ConfigurationError
 from service.server import serve as serve_app
@@ -68,7 +68,7 @@ def check() -> int:
             try:
                 migrated(chosen)
                 run(pass_once(chosen, settings, lambda _: None))
-            except (SchemaError, DurabilityError) as error:
+            except (SchemaError, EncodingError, DurabilityError) as error:
                 faults.append(str(error))
             except psycopg.OperationalError as error:
                 unreachable = True

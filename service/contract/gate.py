@@ -16,7 +16,9 @@ from service.contract.postgres import (
     Database,
     DurabilityError,
     durability_check,
+    encoding_check,
     schema_check,
+    schema_serves,
 )
 from service.contract.settings import Settings
 
@@ -27,7 +29,7 @@ PAUSE = 0.5
 async def gate(database: Database, settings: Settings, observe: Observer) -> None:
     """Return once the database is fit for work; wait as long as it does not answer.
 
-    Raises SchemaError and DurabilityError, which waiting would not mend.
+    Raises SchemaError, EncodingError and DurabilityError, which waiting would not mend.
     """
     reported = False
     while True:
@@ -48,7 +50,7 @@ async def vet(connection: psycopg.AsyncConnection, settings: Settings) -> None:
 
     Raises SchemaError, and DurabilityError unless its loss is accepted.
     """
-    await schema_check(connection)
+    await schema_serves(connection)
     if not settings.accept_data_loss:
         await durability_check(connection)
 
@@ -56,6 +58,7 @@ async def vet(connection: psycopg.AsyncConnection, settings: Settings) -> None:
 async def pass_once(database: Database, settings: Settings, observe: Observer) -> None:
     """Try the gate once. Raises psycopg.OperationalError when the database does not answer."""
     async with await database.aconnect("everyclick-gate") as connection:
+        await encoding_check(connection)
         await schema_check(connection)
         try:
             await durability_check(connection)

@@ -18,6 +18,7 @@ from service.contract.observations import (
     DataLossAccepted,
     EventBuried,
     EventFailed,
+    EventSetAside,
     FaultDrill,
     JobFailed,
     LinkPurged,
@@ -94,7 +95,13 @@ def level_of(observation: Observation) -> Level:
             | LinkPurged()
         ):
             return "info"
-        case EventFailed() | DatabaseUnavailable() | FaultDrill() | DataLossAccepted():
+        case (
+            EventFailed()
+            | EventSetAside()
+            | DatabaseUnavailable()
+            | FaultDrill()
+            | DataLossAccepted()
+        ):
             return "warning"
         case EventBuried() | JobFailed() | RequestFailed() | WorkerExited():
             return "error"

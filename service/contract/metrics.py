@@ -14,6 +14,7 @@ from service.contract.observations import (
     DataLossAccepted,
     EventBuried,
     EventFailed,
+    EventSetAside,
     FaultDrill,
     JobFailed,
     LinkPurged,
@@ -141,6 +142,7 @@ class RelayMetrics:
                 | FaultDrill()
                 | EventFailed()
                 | EventBuried()
+                | EventSetAside()
                 | PartitionsMade()
                 | LogPruned()
                 | LinkPurged()

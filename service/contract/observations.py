@@ -134,6 +134,17 @@ class EventBuried:
 
 
 @dataclass(frozen=True, slots=True)
+class EventSetAside:
+    """One event met a passing error that did not pass; it is due again after `delay` seconds, at no
+    attempt, and holds up nobody meanwhile.
+    """
+
+    message_id: str
+    error: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobFailed:
     """A job of the relay met an error nobody expected; it will be asked for again."""
 
@@ -187,6 +198,7 @@ Observation = (
     | BatchMoved
     | EventFailed
     | EventBuried
+    | EventSetAside
     | JobFailed
     | BacklogMeasured
     | PartitionsMade

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import psycopg
@@ -14,6 +15,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from service.contract import statements
 from service.contract.embedded import EmbeddedPostgres
+from service.contract.pooler import pooler_notice
+from service.contract.session import Session, session_configure
 from service.contract.settings import ConfigurationError, Settings
 
 SCHEMA_HEAD = "0002"
@@ -32,12 +35,27 @@ class SchemaError(Exception):
 
     def __init__(self, found: str | None) -> None:
         what = f"at schema revision {found}" if found else "not migrated yet"
-        if found is not None and found > SCHEMA_HEAD:
+        self.found = found
+        if self.newer:
             fix = "This code is older than the database: deploy the newer release."
         else:
             fix = "Run: python -m service migrate"
         super().__init__(f"The database is {what}, this code needs {SCHEMA_HEAD}. {fix}")
-        self.found = found
+
+    @property
+    def newer(self) -> bool:
+        """Whether the database is ahead of this code."""
+        return self.found is not None and self.found > SCHEMA_HEAD
+
+
+class EncodingError(Exception):
+    """The database cannot hold every letter: a click from another language would be refused."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            f"The database's encoding is {found}, it must be UTF8. "
+            "Make another one from template0, with UTF8 as its encoding."
+        )
 
 
 class DurabilityError(Exception):
@@ -51,6 +69,9 @@ class DurabilityError(Exception):
         self.faults = faults
 
 
+NOTHING: Session = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """An address that can be connected to. `where` says in words which database it is."""
@@ -61,15 +82,33 @@ class Database:
     psql: str
 
     def connect(self, application: str = "everyclick") -> psycopg.Connection:
-        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s."""
-        return psycopg.connect(self._conninfo(application), autocommit=True)
+        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s.
 
-    async def aconnect(self, application: str = "everyclick") -> psycopg.AsyncConnection:
-        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s."""
-        return await psycopg.AsyncConnection.connect(self._conninfo(application), autocommit=True)
+        It prepares no statement, pooler or not: it is for migrations, whose statements run once.
+        """
+        return psycopg.connect(self._conninfo(application), autocommit=True, prepare_threshold=None)
 
-    def pool(self, application: str, *, size: int, waiting: int) -> AsyncConnectionPool:
-        """Return a closed pool of at most `size` autocommit connections.
+    async def aconnect(
+        self, application: str = "everyclick", session: Session = NOTHING
+    ) -> psycopg.AsyncConnection:
+        """Open one autocommit connection. Raises psycopg.OperationalError within about 5 s.
+
+        It prepares no statement when a pooler stands between, and has no settings of its own then.
+        """
+        connection = await psycopg.AsyncConnection.connect(
+            self._conninfo(application), autocommit=True
+        )
+        try:
+            await _settle(connection, session)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    def pool(
+        self, application: str, *, size: int, waiting: int, session: Session = NOTHING
+    ) -> AsyncConnectionPool:
+        """Return a closed pool of at most `size` autocommit connections like those of `aconnect`.
 
         A caller waits at most 2 s for one; past `waiting` callers it fails at once. Both raise a
         subclass of psycopg.OperationalError.
@@ -77,6 +116,7 @@ class Database:
         return AsyncConnectionPool(
             self._conninfo(application),
             kwargs={"autocommit": True},
+            configure=partial(_settle, session=session),
             name=application,
             min_size=1,
             max_size=size,
@@ -94,7 +134,14 @@ class Database:
             self.conninfo,
             application_name=given.get("application_name") or application,
             connect_timeout=given.get("connect_timeout") or 2,
+            # Whatever PGCLIENTENCODING or the role says: links and clicks are any language's.
+            client_encoding="utf8",
         )
+
+
+async def _settle(connection: psycopg.AsyncConnection, session: Session) -> None:
+    await pooler_notice(connection)
+    await session_configure(connection, session)
 
 
 async def _try_again(pool: AsyncConnectionPool) -> None:
@@ -146,6 +193,26 @@ async def schema_check(connection: psycopg.AsyncConnection) -> None:
     found = None if row is None else str(row[0])
     if found != SCHEMA_HEAD:
         raise SchemaError(found)
+
+
+async def schema_serves(connection: psycopg.AsyncConnection) -> None:
+    """Raise SchemaError unless code that runs already may go on with this database.
+
+    It may with a newer one: a release migrates before its code comes, and what that adds leaves
+    room for the code that is to go.
+    """
+    try:
+        await schema_check(connection)
+    except SchemaError as error:
+        if not error.newer:
+            raise
+
+
+async def encoding_check(connection: psycopg.AsyncConnection) -> None:
+    """Raise EncodingError unless the database can hold every letter."""
+    found = connection.info.parameter_status("server_encoding")
+    if found != "UTF8":
+        raise EncodingError(str(found))
 
 
 async def durability_check(connection: psycopg.AsyncConnection) -> None:

@@ -19,7 +19,7 @@ except ImportError:  # there is none for Windows
     from asyncio import new_event_loop as _loop_factory  # type: ignore[assignment]
 
 from service.contract.embedded import EmbeddedPostgresError
-from service.contract.postgres import Database, DurabilityError, SchemaError
+from service.contract.postgres import Database, DurabilityError, EncodingError, SchemaError
 from service.contract.settings import ConfigurationError
 
 OK, FAILED, USAGE, UNREACHABLE, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 69, 78, 130
@@ -130,7 +130,7 @@ def command_line(app: Callable[..., object]) -> NoReturn:
         signal.signal(number, _leave)
     try:
         result = app(standalone_mode=False)
-    except (ConfigurationError, SchemaError, DurabilityError) as error:
+    except (ConfigurationError, SchemaError, EncodingError, DurabilityError) as error:
         say(f"{error}")
         code = MISCONFIGURED
     except EmbeddedPostgresError as error:

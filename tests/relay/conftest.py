@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
 
+from relay.events import PendingEvent
 from relay.mover import Mover, Policy
+from relay.settlement import Terms
 from service.contract.observations import Observation
 
 MakeMover = Callable[..., Mover]
@@ -18,15 +19,13 @@ MakeMover = Callable[..., Mover]
 @pytest.fixture
 def make_mover(observed: list[Observation]) -> MakeMover:
     """Makes a mover: batches of 500, five attempts, failed events due again at once."""
-    policy = Policy(
-        batch_size=500,
-        max_attempts=5,
-        backoff_seconds=0.0,
-        chance=lambda: 0.5,
-    )
+    usual = {"max_attempts": 5, "backoff_seconds": 0.0, "chance": lambda: 0.5}
 
-    def make(**changes: Any) -> Mover:
-        return Mover(replace(policy, **changes), observed.append)
+    def make(
+        batch_size: int = 500, handle: Callable[[PendingEvent], None] | None = None, **terms: Any
+    ) -> Mover:
+        policy = Policy(batch_size, Terms(**{**usual, **terms}), handle)
+        return Mover(policy, observed.append)
 
     return make
 

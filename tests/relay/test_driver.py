@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
+from pgqueuer.domain.models import AnyEvent
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from relay.driver import PoolDriver
 from service.contract.postgres import Database
+from tests.support.bouncer import bounced
 from tests.support.ledger import terminate
 
 
@@ -86,3 +88,49 @@ async def test_leaving_shuts_down(driver: PoolDriver) -> None:
     async with driver:
         assert not driver.shutdown.is_set()
     assert driver.shutdown.is_set()
+
+
+async def test_behind_a_pooler(database: Database, driver: PoolDriver) -> None:
+    """Nothing listens on a server connection that others use too; what the driver is told to
+    notify, its own callbacks get from it, and whoever listens elsewhere from Postgres.
+    """
+    heard: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
+    elsewhere: asyncio.Queue[object] = asyncio.Queue()
+    await driver.add_listener("one", elsewhere.put_nowait)
+    listening = asyncio.create_task(driver.listen())
+    try:
+        with bounced(database, size=1) as bouncer:
+            async with (
+                bouncer.database.pool("everyclick-test", size=1, waiting=8) as pool,
+                await bouncer.database.aconnect() as listener,
+            ):
+                deaf = PoolDriver(pool, listener)
+                await deaf.add_listener("one", lambda payload: heard.put_nowait(("one", payload)))
+                await deaf.add_listener("two", lambda payload: heard.put_nowait(("two", payload)))
+                assert [] == await deaf.fetch("SELECT pg_listening_channels()")
+                await deaf.notify("one", "a")
+                assert ("one", "a") == heard.get_nowait()
+                assert heard.empty()
+                assert "a" == await asyncio.wait_for(elsewhere.get(), 10)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_waking(driver: PoolDriver, database: Database, pool: AsyncConnectionPool) -> None:
+    """Where a notification comes by itself nothing is made up; where none can, it reads the same."""
+    heard: list[AnyEvent] = []
+
+    def parse(payload: str | bytes | bytearray) -> None:
+        heard.append(AnyEvent.model_validate_json(payload))
+
+    await driver.add_listener("channel", parse)
+    driver.wake()
+    assert [] == heard
+    with bounced(database) as bouncer:
+        async with await bouncer.database.aconnect() as listener:
+            deaf = PoolDriver(pool, listener)
+            await deaf.add_listener("channel", parse)
+            deaf.wake()
+    (event,) = heard
+    assert ("channel", "table_changed_event") == (event.root.channel, event.root.type)

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from psycopg import AsyncConnection
 
 from relay.events import PendingEvent
-from relay.frontier import HEAD
 from relay.mover import Mover
 from relay.store.dead_letters import Choice, dead_letters_replay
-from relay.store.outbox import outbox_claim
+from relay.store.outbox import outbox_claim_fresh
 from service.contract.events import MessageId, new_message_id
-from service.contract.observations import BatchMoved, EventBuried, EventFailed, Observation
+from service.contract.observations import (
+    BatchMoved,
+    EventBuried,
+    EventFailed,
+    EventSetAside,
+    Observation,
+)
 from service.contract.postgres import Database
 from tests.relay.conftest import MakeMover, one_pass
 from tests.support.ledger import (
     count,
+    do_on_insert,
     first,
     make_event,
     make_events,
@@ -97,10 +106,10 @@ async def test_a_slow_batch_is_followed_by_a_smaller_one(
     for _ in range(32):
         await make_event(db, link)
     mover = make_mover(batch_size=8)
-    monkeypatch.setattr("relay.mover.SLOW", 0.0)
+    monkeypatch.setattr("relay.pace.SLOW", 0.0)
     for _ in range(5):
         assert await mover.move(db)
-    monkeypatch.setattr("relay.mover.SLOW", 60.0)
+    monkeypatch.setattr("relay.pace.SLOW", 60.0)
     await one_pass(mover, db)
     sizes = [each.claimed for each in observed if isinstance(each, BatchMoved)]
     assert [8, 4, 2, 1, 1, 1, 2, 4, 8, 1] == sizes
@@ -338,7 +347,7 @@ async def test_delays_grow(db: AsyncConnection, make_mover: MakeMover) -> None:
     waits = []
     for _ in range(4):
         await db.execute("UPDATE outbox SET available_at = now()")
-        await mover.move(db)
+        await one_pass(mover, db)
         cursor = await db.execute(
             "SELECT round(extract(epoch FROM available_at - clock_timestamp()) / 10) FROM outbox"
         )
@@ -362,7 +371,7 @@ async def test_a_transient_error_costs_nothing(
     await make_event(db, link, user_agent="moment")
     await refuse(db, "moment", sqlstate)
     before = await (await db.execute("SELECT * FROM outbox ORDER BY id")).fetchall()
-    mover = make_mover(handle=handle)
+    mover = make_mover(handle=handle, backoff_seconds=60.0)
     with pytest.raises(psycopg.Error) as raised:
         await mover.move(db)
     assert sqlstate == raised.value.sqlstate
@@ -370,7 +379,7 @@ async def test_a_transient_error_costs_nothing(
     assert (0, 0) == (await count(db, "clicks"), await count(db, "clicks_hourly"))
     assert [] == observed
     await db.execute("DROP TRIGGER refuse ON clicks")
-    await mover.move(db)
+    await one_pass(mover, db)
     assert {failing} == await message_ids(db, "outbox")
 
 
@@ -403,7 +412,7 @@ async def test_a_claim_holds_nothing_up(
     async with await database.aconnect() as other:
         try:
             async with asyncio.timeout(20), other.transaction():
-                assert 5 == len(await outbox_claim(other, HEAD, 100))
+                assert 5 == len(await outbox_claim_fresh(other, 100))
                 assert not await mover.move(db)
                 assert 0 == await count(db, "clicks")
                 free += await make_events(db, link, 3)
@@ -551,3 +560,133 @@ async def test_message_ids_of_any_version_land(db: AsyncConnection, mover: Mover
     even = await make_event(db, link, message_id=new_message_id())
     await mover.move(db)
     assert {odd, even} == await message_ids(db, "clicks")
+
+
+async def test_both_ways_of_moving_agree(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation]
+) -> None:
+    """Events moved one by one end as they do when moved together: all columns, rollups, counts."""
+    links = [await make_link(db, f"link{n}") for n in range(4)]
+    kinds: list[dict[str, Any]] = [
+        {"at": "2026-11-24 10:59:59.999+00", "referrer": "r", "user_agent": "u"},
+        {"at": "2026-11-24 11:00:00+00"},
+        {"at": "2026-11-24 11:30:00+00", "user_agent": ""},
+    ]
+    lines, ends = [], []
+    for handle in (None, lambda _: None):
+        await db.execute("TRUNCATE clicks, clicks_hourly, dead_letters, outbox")
+        # Half of the links are gone, and one click was counted and declared dead before.
+        ids = [MessageId(UUID(int=n)) for n in range(12)]
+        for n, message_id in enumerate(ids):
+            await make_event(db, links[n % 4], message_id=message_id, **kinds[n % 3])
+        await db.execute(
+            "INSERT INTO clicks (message_id, link_id, occurred_at) VALUES (%s, %s, now())",
+            [ids[0], links[0]],
+        )
+        await db.execute("UPDATE outbox SET link_id = -1 WHERE link_id = ANY(%s)", [links[2:]])
+        await one_pass(make_mover(handle=handle), db)
+        line = batches(observed)[-1]
+        lines.append((line.claimed, line.moved, line.duplicates, line.orphans, line.retried))
+        cursor = await db.execute(
+            "SELECT message_id, link_id, attempts, referrer, user_agent,"
+            " extract(epoch FROM occurred_at) FROM clicks WHERE message_id <> %s ORDER BY 1",
+            [ids[0]],
+        )
+        ends.append((await cursor.fetchall(), await rollups(db)))
+    assert [(12, 5, 1, 6, 0)] * 2 == lines
+    assert ends[0] == ends[1]
+
+
+async def test_poison_takes_nobody_down_twice(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation]
+) -> None:
+    """As much poison as good: the good lands in the first pass, in few batches, the poison waits."""
+    link = await make_link(db)
+    for n in range(1000):
+        await make_event(db, link, user_agent="poison" if n % 2 else None)
+    await refuse(db, "poison")
+    await one_pass(make_mover(backoff_seconds=60.0), db)
+    assert (500, 500) == (await count(db, "clicks"), await count(db, "outbox"))
+    assert len(batches(observed)) <= 3
+    assert await rollups_equal_clicks(db)
+    await make_events(db, link, 100)
+    await db.execute("UPDATE outbox SET available_at = now()")
+    await one_pass(make_mover(backoff_seconds=60.0), db)
+    assert (600, 500) == (await count(db, "clicks"), await count(db, "outbox"))
+    assert [(2,)] == await (await db.execute("SELECT DISTINCT attempts FROM outbox")).fetchall()
+
+
+@pytest.mark.parametrize(
+    "deed, error",
+    [
+        ("PERFORM pg_terminate_backend(pg_backend_pid())", "terminating connection"),
+        ("PERFORM pg_sleep(30)", "statement timeout"),
+    ],
+)
+async def test_an_event_that_kills_or_hangs_its_worker(
+    db: AsyncConnection, database: Database, make_mover: MakeMover, deed: str, error: str
+) -> None:
+    """It is found, costs itself its attempts and ends as a dead letter; all others land."""
+    link = await make_link(db)
+    sent = await make_events(db, link, 300)
+    killer = await make_event(db, link, user_agent="killer")
+    sent += await make_events(db, link, 300)
+    await do_on_insert(db, "killer", deed)
+    mover = make_mover(max_attempts=2)
+    losses = 0
+    async with asyncio.timeout(60):
+        more = True
+        while more or await count(db, "outbox"):
+            async with await database.aconnect() as connection:
+                await connection.execute("SET statement_timeout = '200ms'")
+                try:
+                    more = await mover.move(connection)
+                except psycopg.OperationalError:
+                    losses += 1
+    assert set(sent) == await message_ids(db, "clicks")
+    assert {killer} == await message_ids(db, "dead_letters")
+    cursor = await db.execute("SELECT attempts, error_class, error_message FROM dead_letters")
+    ((attempts, error_class, message),) = await cursor.fetchall()
+    assert (2, "EventSuspected") == (attempts, error_class)
+    assert error in message
+    # From 500 to one in three steps, then thrice alone; the second time it is alone with its like.
+    assert losses == 6 + 3
+    assert await rollups_equal_clicks(db)
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "42883", "53200"])
+async def test_an_event_that_always_meets_a_passing_error_steps_aside(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation], sqlstate: str
+) -> None:
+    """It holds up nobody, costs no attempt, and is tried again a second later."""
+    link = await make_link(db)
+    sent = await make_events(db, link, 20)
+    odd = await make_event(db, link, user_agent="odd")
+    sent += await make_events(db, link, 20)
+    await refuse(db, "odd", sqlstate)
+    mover = make_mover()
+    for _ in range(40):
+        with suppress(psycopg.Error):
+            await mover.move(db)
+    assert set(sent) == await message_ids(db, "clicks")
+    cursor = await db.execute("SELECT message_id, attempts, available_at > now() FROM outbox")
+    assert [(odd, 0, True)] == await cursor.fetchall()
+    assert [str(odd)] == [each.message_id for each in observed if isinstance(each, EventSetAside)]
+
+
+async def test_sessions_killed_at_random_cost_nothing(
+    db: AsyncConnection, database: Database, make_mover: MakeMover
+) -> None:
+    """Connections that are gone before the event is in hand are no event's fault."""
+    link = await make_link(db)
+    sent = await make_event(db, link)
+    mover = make_mover(batch_size=1)
+    for _ in range(10):
+        async with await database.aconnect() as doomed:
+            terminate(database.conninfo, doomed.info.backend_pid)
+            with pytest.raises(psycopg.OperationalError):
+                await mover.move(doomed)
+    cursor = await db.execute("SELECT attempts FROM outbox")
+    assert [(0,)] == await cursor.fetchall()
+    await mover.move(db)
+    assert {sent} == await message_ids(db, "clicks")

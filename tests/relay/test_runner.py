@@ -16,7 +16,7 @@ from relay.settings import RelaySettings
 from service.contract.observations import FaultDrill, Observation
 from service.contract.postgres import Database
 from tests.support.clones import Template
-from tests.support.ledger import count, make_events, message_ids, rollups_equal_clicks
+from tests.support.ledger import count, make_events, message_ids, rollups_equal_clicks, terminate
 from tests.support.ledger import make_link as link_of
 from tests.support.processes import Processes, url_of
 from tests.support.traffic import add_events, make_link
@@ -56,6 +56,32 @@ def test_a_life(database: Database, processes: Processes) -> None:
 
 
 @pytest.mark.process
+def test_a_read_only_primary_is_waited_for(database: Database, processes: Processes) -> None:
+    """A relay that may not write stays, says so once in a while, and goes on when it may."""
+    with database.connect() as connection:
+        link, name = make_link(connection, "hello"), connection.info.dbname
+        relay = processes.relay()
+        connection.execute(
+            f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode()
+        )
+        terminate(database.conninfo)
+    wait_until(
+        lambda: any("read-only" in line["error"] for line in relay.logged("database_unavailable")),
+        "the relay says that it may not write",
+    )
+    with database.connect() as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only'.encode())
+        add_events(connection, link, 7)
+
+        def moved() -> bool:
+            return connection.execute("SELECT count(*) FROM clicks").fetchone() == (7,)
+
+        wait_until(moved, "seven clicks")
+    assert 0 == relay.stop().code
+
+
+@pytest.mark.process
 def test_a_taken_port_is_a_setting(tmp_path: Path, database: Database) -> None:
     """A metrics port that cannot be had ends the relay with 78 and the names of the settings."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -86,9 +112,10 @@ def test_the_settings_make_the_policy(observed: list[Observation]) -> None:
     """Batch size, attempts and backoff are the settings'; without a drill nothing is handled."""
     settings = RelaySettings(relay_batch_size=7, relay_max_attempts=3, relay_backoff_seconds=0.25)
     policy = runner.mover(settings, observed.append)._policy
-    assert (7, 3, 0.25) == (policy.batch_size, policy.max_attempts, policy.backoff_seconds)
+    terms = policy.terms
+    assert (7, 3, 0.25) == (policy.batch_size, terms.max_attempts, terms.backoff_seconds)
     assert policy.handle is None
-    assert 0 <= policy.chance() < 1
+    assert 0 <= terms.chance() < 1
 
 
 @pytest.mark.parametrize("rate, clicks, dead", [(0.0, 40, 0), (0.5, 40, 0), (1.0, 0, 40)])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import psycopg
 import pytest
 from psycopg import AsyncConnection
 
-from relay import runner
+from relay import consumer, runner
 from relay.events import PendingEvent
 from relay.mover import Mover
 from relay.session import APPLICATION, LISTENER, Session
@@ -26,6 +27,7 @@ from service.contract.observations import (
 from service.contract.postgres import Database
 from service.store.links import link_delete
 from tests.relay.conftest import MakeMover
+from tests.support.bouncer import bounced
 from tests.support.ledger import (
     count,
     first,
@@ -281,3 +283,76 @@ async def test_a_dead_relays_job_holds_nothing_up(
     await make_events(db, await make_link(db), 3)
     async with running(start(mover)):
         await arrived(db, 3)
+
+
+async def test_two_relays_behind_a_pooler(
+    db: AsyncConnection,
+    database: Database,
+    make_mover: MakeMover,
+    observed: list[Observation],
+) -> None:
+    """Two sessions that share one server connection, and which nothing can notify, count each
+    event once; so they do when a relay that picked a job is gone, and both end cleanly.
+    """
+    link = await make_link(db)
+    mover = make_mover(batch_size=20)
+    with bounced(database, size=1) as bouncer:
+        sessions = [
+            Session(bouncer.database, mover, observed.append, shutdown_timeout=5.0) for _ in "ab"
+        ]
+        async with running(sessions[0]), running(sessions[1]):
+            for expected in range(20, 401, 20):
+                await make_events(db, link, 20)
+                if expected == 200:
+                    await arrived(db, expected)
+                    await db.execute(
+                        "INSERT INTO pgqueuer (priority, entrypoint, status, queue_manager_id)"
+                        " VALUES (0, 'move_clicks', 'picked', gen_random_uuid())"
+                    )
+            await arrived(db, 400)
+    moved = [each for each in observed if isinstance(each, BatchMoved)]
+    assert (400, 0) == (sum(m.moved for m in moved), sum(m.duplicates for m in moved))
+    assert await rollups_equal_clicks(db)
+
+
+async def test_a_click_counts_soon_behind_a_pooler(
+    db: AsyncConnection, database: Database, mover: Mover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay that nothing notifies is woken by its own watcher, not by PgQueuer's next sweep."""
+    monkeypatch.setattr(consumer, "SWEEP", timedelta(minutes=5))
+    link = await make_link(db)
+    with bounced(database) as bouncer:
+        async with running(Session(bouncer.database, mover, lambda _: None, shutdown_timeout=5.0)):
+            for expected in range(1, 6):
+                await make_events(db, link, 1)
+                await arrived(db, expected)
+            await link_delete(db, link)
+
+            async def purged() -> bool:
+                return not (await outbox_work(db)).links_deleted
+
+            await until(purged)
+
+
+async def test_a_killed_pooler(
+    db: AsyncConnection, database: Database, mover: Mover, observed: list[Observation]
+) -> None:
+    """When the pooler is killed and comes back the relay goes on by itself; each event counts once."""
+    stop = asyncio.Event()
+    link = await make_link(db)
+    with bounced(database) as bouncer:
+        session = Session(bouncer.database, mover, observed.append, shutdown_timeout=5.0)
+        relay = asyncio.create_task(
+            runner._sessions(session, RelaySettings(), bouncer.database, observed.append, stop)
+        )
+        for expected in (50, 150, 250):
+            await make_events(db, link, 50)
+            await arrived(db, expected)
+            bouncer.end()
+            await make_events(db, link, 50)
+            bouncer.start()
+            await arrived(db, expected + 50)
+        stop.set()
+        assert await asyncio.wait_for(relay, 20)
+    assert await rollups_equal_clicks(db)
+    assert any(isinstance(each, DatabaseUnavailable) for each in observed)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
+from service.contract import gate
 from service.contract.events import Click, new_message_id
 from service.contract.observations import DatabaseUnavailable, Observation
 from service.contract.outbox import Resolved
 from service.contract.postgres import Database, durability_check
 from service.errors import Unavailable
 from service.recorder import Limits, Recorder
+from service.settings import ServiceSettings
+from tests.support.bouncer import bounced
 from tests.support.ledger import (
     count,
     first,
@@ -130,6 +135,34 @@ async def test_a_bad_value_fails_nobody_else(
     assert isinstance(found.pop(bad), Unavailable)
     assert [FOUND] * 19 == found
     assert 19 == await count(db, "outbox")
+
+
+async def test_a_connection_lost_while_a_bad_value_is_sought(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """When the connection is lost between the halves of a batch, those not answered yet are tried
+    again: the bad value is refused, its neighbour recorded, and nobody waits for ever.
+    """
+    await make_link(db)
+    await db.execute("CREATE SEQUENCE tries")
+    await db.execute(
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN IF nextval(''tries'') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid());"
+        " END IF; RETURN NEW; END'"
+    )
+    await db.execute(
+        "CREATE TRIGGER die BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION die()"
+    )
+    sent = click()
+    async with recording(database, observed, lanes=1) as recorder, asyncio.timeout(10):
+        refused, found = await asyncio.gather(
+            recorder.record("hello", Click(new_message_id(), "NUL \0", None)),
+            recorder.record("hello", sent),
+            return_exceptions=True,
+        )
+    assert isinstance(refused, Unavailable)
+    assert FOUND == found
+    assert {sent.message_id} == await message_ids(db, "outbox")
 
 
 async def test_a_click_is_recorded(
@@ -313,3 +346,170 @@ async def test_a_client_that_goes_away(
             with pytest.raises(asyncio.CancelledError):
                 await gone
         assert FOUND == await recorder.record("hello", click())
+
+
+async def test_a_hanging_look_at_a_new_connection(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """A server that stops answering before the connection was found good keeps no lane for ever."""
+    await make_link(db)
+    async with proxied(database) as (proxy, broken):
+
+        async def hang_and_vet(connection: AsyncConnection) -> None:
+            proxy.hang()
+            await vet(connection)
+
+        recorder = Recorder(broken, observed.append, hang_and_vet, Limits(lanes=1))
+        try:
+            with pytest.raises(Unavailable):
+                await recorder.record("hello", click())
+
+            async def idle() -> bool:
+                return not recorder._busy
+
+            await until(idle, within=3.0)
+        finally:
+            await recorder.close()
+
+
+async def test_many_share_few_server_connections(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """Behind a pooler recorders and others with statements of their own share one or two server
+    connections; each click is recorded once, and each query gets its own answer.
+    """
+    await make_link(db)
+    sent = [click() for _ in range(600)]
+    with bounced(database) as bouncer:
+        async with (
+            recording(bouncer.database, observed, batch=4, overlap=0.0) as one,
+            recording(bouncer.database, observed, batch=4, overlap=0.0) as two,
+            bouncer.database.pool("everyclick-api", size=2, waiting=9) as pool,
+        ):
+            asked = asyncio.create_task(_ask(pool))
+            found = await asyncio.gather(
+                *(one.record("hello", each) for each in sent[::2]),
+                *(two.record("hello", each) for each in sent[1::2]),
+            )
+            assert list(range(100)) == await asked
+    assert [FOUND] * 600 == found
+    assert {each.message_id for each in sent} == await message_ids(db, "outbox")
+    assert 600 == await count(db, "outbox")
+    assert [] == observed
+
+
+async def _ask(pool: AsyncConnectionPool) -> list[int]:
+    answers = []
+    for number in range(100):
+        async with pool.connection() as connection:
+            answers.append(await first(await connection.execute("SELECT %s::int", [number])))
+    return answers
+
+
+async def test_a_killed_pooler(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """A pooler that is killed amid transactions and started again loses no click and doubles none,
+    although the server goes on to commit what the pooler had handed it.
+    """
+    await make_link(db)
+    sent = [click() for _ in range(300)]
+    with bounced(database) as bouncer:
+        async with recording(
+            bouncer.database, observed, batch=4, overlap=0.0, deadline=60.0
+        ) as recorder:
+            with held(database.conninfo, BLOCKED) as blocker:
+                tries = [asyncio.create_task(recorder.record("hello", each)) for each in sent]
+                await until(lambda: waits_for_lock(db, 2))
+                bouncer.end()
+                blocker.rollback()
+            bouncer.start()
+            results = await asyncio.gather(*tries)
+    assert [FOUND] * 300 == results
+    assert {each.message_id for each in sent} == await message_ids(db, "outbox")
+    assert 300 == await count(db, "outbox")
+    assert any(isinstance(each, DatabaseUnavailable) for each in observed)
+
+
+async def test_an_altered_table_needs_no_restart(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """A statement that was prepared for the table as it was is prepared anew; no visit notices."""
+    await make_link(db)
+    async with recording(database, observed, lanes=1) as recorder:
+        assert FOUND == await recorder.record("hello", click())
+        await db.execute("ALTER TABLE links ALTER COLUMN target TYPE varchar(5000)")
+        assert FOUND == await recorder.record("hello", click())
+    assert 2 == await count(db, "outbox")
+
+
+async def test_a_newer_schema_is_served(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """A release migrates before its code comes; the code that is to go serves on until then."""
+    await make_link(db)
+    recorder = Recorder(database, observed.append, partial(gate.vet, settings=ServiceSettings()))
+    try:
+        await db.execute("UPDATE alembic_version SET version_num = '9999'")
+        assert FOUND == await recorder.record("hello", click())
+        await recorder.close()
+        await db.execute("UPDATE alembic_version SET version_num = '0000'")
+        with pytest.raises(Unavailable):
+            await recorder.record("hello", click())
+    finally:
+        await recorder.close()
+
+
+async def test_a_read_only_server_is_told_of_once(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """What no visit can help is neither halved nor repeated; when it is over, visits are recorded."""
+    await make_link(db)
+    name = db.info.dbname
+    async with recording(database, observed, lanes=1) as recorder:
+        await db.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode())
+        visits = [recorder.record("hello", click()) for _ in range(200)]
+        answers = await asyncio.gather(*visits, return_exceptions=True)
+        assert {Unavailable} == {type(answer) for answer in answers}
+        assert len(observed) <= 2  # the first visit goes alone, the others together
+        await db.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only'.encode())
+        assert FOUND == await recorder.record("hello", click())
+
+
+async def test_deadlines_outlive_an_error(
+    db: AsyncConnection,
+    database: Database,
+    observed: list[Observation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever goes wrong in giving one batch up, the next visits are given up in their time too."""
+    await make_link(db)
+
+    def fail(_: AsyncConnection) -> None:
+        raise OSError("no more descriptors")
+
+    monkeypatch.setattr("service.lane.cut", fail)
+    loop = asyncio.get_running_loop()
+    met: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: met.append(context))
+    async with recording(database, observed, deadline=0.2) as recorder:
+        with held(database.conninfo, BLOCKED):
+            for _ in range(2):
+                with pytest.raises(Unavailable):
+                    await asyncio.wait_for(recorder.record("hello", click()), 20)
+        monkeypatch.undo()
+    assert met
+
+
+async def test_nobody_waits_for_a_closed_recorder(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """Closing answers whoever still waits, and leaves no connection open."""
+    await make_link(db)
+    async with recording(database, observed, lanes=1, batch=1) as recorder:
+        with held(database.conninfo, BLOCKED):
+            visits = [asyncio.create_task(recorder.record("hello", click())) for _ in range(20)]
+            await until(lambda: waits_for_lock(db))
+            await recorder.close()
+            answers = await asyncio.gather(*visits, return_exceptions=True)
+    assert {Unavailable} == {type(answer) for answer in answers}

@@ -93,11 +93,16 @@ async def rollups_equal_clicks(db: AsyncConnection) -> bool:
 
 async def refuse(db: AsyncConnection, user_agent: str, sqlstate: str = "22000") -> None:
     """Let Postgres refuse to insert clicks with this user agent, with this SQLSTATE."""
-    body = (
-        f"BEGIN IF NEW.user_agent = '{user_agent}' THEN"
-        f" RAISE EXCEPTION 'refused %', NEW.user_agent USING ERRCODE = '{sqlstate}'; END IF;"
-        " RETURN NEW; END"
+    await do_on_insert(
+        db,
+        user_agent,
+        f"RAISE EXCEPTION 'refused %', NEW.user_agent USING ERRCODE = '{sqlstate}'",
     )
+
+
+async def do_on_insert(db: AsyncConnection, user_agent: str, deed: str) -> None:
+    """Let Postgres do something whenever a click with this user agent is inserted."""
+    body = f"BEGIN IF NEW.user_agent = '{user_agent}' THEN {deed}; END IF; RETURN NEW; END"
     await db.execute(
         "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
         f" $body$ {body} $body$".encode()

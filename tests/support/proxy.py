@@ -1,4 +1,6 @@
-"""A way to Postgres that can be broken: it refuses, hangs, loses answers, is slow, when told to."""
+"""A way to Postgres that counts what is asked of it, and can be broken: it refuses, hangs, loses
+answers, is slow, when told to.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from ops.bench.asked import Asked, Requests
 from service.contract.postgres import Database
 from tests.support.commits import Commits
 
@@ -70,6 +73,8 @@ class Proxy:
         """Cut every new connection at once."""
         self.refused = 0
         """How many were cut by that."""
+        self.asked = Asked()
+        """What has been asked over all connections, whether it got an answer or not."""
 
     def lead_to(self, upstream: Database) -> None:
         """Connect to this server from now on; connections that are open stay where they are."""
@@ -140,14 +145,17 @@ class Proxy:
             self._links.discard(link)
             there.cancel()
             back.cancel()
+            requests.close()  # before anything is awaited: the end of the test may cancel that
             await asyncio.gather(there, back, return_exceptions=True)
             await _closed(requests)
 
     async def _forward(
         self, link: _Link, source: asyncio.StreamReader, target: asyncio.StreamWriter
     ) -> None:
+        requests = Requests(self.asked)
         while data := await source.read(65536):
             await self._may_pass(link)
+            requests.heard(data)
             link.commits.asked(data)
             await self._write(target, data)
 

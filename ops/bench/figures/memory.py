@@ -27,7 +27,7 @@ def memory(bench: Bench) -> Iterator[Figure]:
         "memory, service, ever",
         "MiB",
         [ever / MIB],
-        note="the most up to then: hashing one password takes 64 MiB for a moment",
+        note="the most since its start",
     )
     events = LONG_BACKLOG if bench.long else min(BACKLOG, bench.events * 2)
     bench.stage.reset(MANY)

@@ -2,7 +2,7 @@
 
 A queue in Postgres is known to slow down under it: each look at its head wades through the rows
 that are gone. Redirects go on at a constant rate while a relay drains them; at the end bursts have
-to be drained as well.
+to be drained as well, and as many redirects answered as can be.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Stretch:
     backlog: int
     bursts: Sequence[float]
     dead: int
+    served: Sequence[float]
 
 
 def held_snapshot(bench: Bench) -> Iterator[Figure]:
@@ -59,11 +60,11 @@ def held_snapshot(bench: Bench) -> Iterator[Figure]:
     yield compared(
         "held_snapshot redirects",
         "redirects/s",
-        [held.load.rate],
+        held.served,
         reference,
-        [free.load.rate],
+        free.served,
         target=at_least(0.95),
-        note=note,
+        note="as many as can be had, at the end, the relay at work and the snapshot still held",
     )
     yield compared(
         "held_snapshot drain",
@@ -76,7 +77,7 @@ def held_snapshot(bench: Bench) -> Iterator[Figure]:
         "another, the snapshot still held",
     )
     yield compared(
-        "held_snapshot p99", "ms", [held.load.p99], reference, [free.load.p99], note="open loop"
+        "held_snapshot p99", "ms", [held.load.p99], reference, [free.load.p99], note=note
     )
     yield alone("held_snapshot backlog", "events", [held.backlog], note="when the redirects ended")
     yield alone("held_snapshot backlog, no snapshot", "events", [free.backlog])
@@ -95,7 +96,7 @@ def _stretch(bench: Bench, seconds: float, *, held: bool) -> Stretch:
         load = run(
             open_load(service.url, PATHS, rate=STEADY, seconds=seconds, headers=HEADERS)
         ).whole()
-        backlog = stage.verify(load.answered).waiting
+        backlog = stage.verify(load.answered, 0).waiting
         _drained(relay, load.answered)
         bursts, moved = [], load.answered
         for _ in range(bench.rounds):
@@ -105,7 +106,8 @@ def _stretch(bench: Bench, seconds: float, *, held: bool) -> Stretch:
             bursts.append(rate([batch for batch in batches(relay.log) if batch.at > began]))
         dead = stage.dead_tuples()
         stage.verify_moved(moved)
-    return Stretch(load, backlog, bursts, dead)
+        served = [bench.constant(service).rate for _ in range(bench.rounds)]
+    return Stretch(load, backlog, bursts, dead, served)
 
 
 def _drained(relay: Process, events: int) -> None:

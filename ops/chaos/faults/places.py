@@ -11,8 +11,8 @@ from pathlib import Path
 from ops.chaos.cluster import Cluster
 from ops.chaos.errors import ChaosError
 from ops.chaos.fault import Fault
-from ops.chaos.grounds import Bouncer
 from ops.chaos.scene import Scene
+from tests.support.bouncer import Bouncer
 
 BLOCK = b"\0" * 2**16
 
@@ -87,10 +87,10 @@ class BouncerKilled(Fault):
         return self.scene.standing.bouncer
 
     async def inject(self) -> None:
-        self.bouncer.kill()
+        self.bouncer.end()
 
     async def heal(self) -> None:
-        self.bouncer.start()
+        await asyncio.to_thread(self.bouncer.start)
 
 
 def _promote(standby: Cluster) -> None:

@@ -14,6 +14,10 @@ FROM pg_class
 WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace = current_schema()::regnamespace
   AND relname ~ '^(users|links|outbox|clicks.*|dead_letters|deleted_links)$'
 
+-- name: pooler_notice
+-- The backend that this statement happens to run on.
+SELECT pg_backend_pid()
+
 -- name: schema_check
 -- The revision the database is at; the table is missing when it was never migrated.
 SELECT version_num FROM alembic_version

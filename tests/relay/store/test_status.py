@@ -10,6 +10,7 @@ from relay.store.clicks import clicks_partitions
 from relay.store.status import relay_status
 from service.contract.postgres import Database
 from tests.relay.conftest import MakeMover
+from tests.support.bouncer import bounced
 from tests.support.ledger import make_event, make_events, make_link
 
 
@@ -60,3 +61,10 @@ async def test_a_busy_pipeline(
     assert 0 < status.next_due_seconds <= 1080
     assert status.last_partition is not None
     assert status.last_partition.startswith("clicks_2")
+
+
+async def test_behind_a_pooler(database: Database) -> None:
+    """How many relays there are nobody can see there: not none, but unknown."""
+    with bounced(database) as bouncer:
+        async with await bouncer.database.aconnect() as connection:
+            assert None is (await relay_status(connection)).relays

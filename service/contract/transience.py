@@ -7,7 +7,9 @@ import psycopg
 _TRANSIENT_CLASSES = frozenset(
     {
         "08",  # connection exception
+        "0A",  # a kept plan that does not fit its table any more
         "25",  # invalid transaction state: a primary turned read-only, a transaction timed out
+        "26",  # a prepared statement that is somebody else's or gone
         "40",  # rollback: serialization failure, deadlock
         "42",  # a table or column missing: a deployment half done, never one click's fault
         "53",  # insufficient resources: disk full, too many connections
@@ -29,6 +31,27 @@ def is_transient(error: psycopg.Error) -> bool:
     return error.sqlstate[:2] in _TRANSIENT_CLASSES
 
 
-def is_timeout(error: psycopg.Error) -> bool:
-    """Tell whether a smaller batch might have come through: it took too long, or waited too long."""
-    return isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable)
+def is_stale(error: psycopg.Error) -> bool:
+    """Tell whether another connection would do what this one cannot: it remembers what is no more.
+
+    A prepared statement whose table was altered, or that a pooler in between has mixed up.
+    """
+    return error.sqlstate in {"0A000", "26000", "42P05"}
+
+
+def is_drastic(error: psycopg.Error) -> bool:
+    """Tell whether a smaller batch might have come through.
+
+    It took too long, or waited too long for a lock, or took the connection with it.
+    """
+    return may_be_the_event(error) or isinstance(error, psycopg.errors.LockNotAvailable)
+
+
+def may_be_the_event(error: psycopg.Error) -> bool:
+    """Tell whether an event can do this by itself: use up the time, or end its worker."""
+    return isinstance(error, psycopg.errors.QueryCanceled) or lost(error)
+
+
+def lost(error: psycopg.Error) -> bool:
+    """Tell whether the connection went with it: without a code, or shut down or crashed."""
+    return error.sqlstate is None or error.sqlstate[:2] == "08" or error.sqlstate[:4] == "57P0"

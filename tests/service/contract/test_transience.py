@@ -6,14 +6,16 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from relay.transience import is_transient
+from service.contract.transience import is_transient
 
 
 @pytest.mark.parametrize(
     "sqlstate, what",
     [
         ("08006", "connection failure"),
+        ("0A000", "a kept plan does not fit its table any more"),
         ("25006", "read-only transaction: a failover"),
+        ("26000", "a prepared statement is gone"),
         ("40001", "serialization failure"),
         ("40P01", "deadlock"),
         ("42P01", "a table is missing: a deployment half done"),
