@@ -50,7 +50,7 @@ class Scenario:
     faults: Sequence[Inflict]
     rate: float = 700
     """Requests per second."""
-    seconds: float = 26
+    seconds: float = 22
     """How long faults are injected."""
     gap: Span = (0.5, 3.0)
     """Before each fault."""
