@@ -1,8 +1,8 @@
 """The command line: breaks and counts, prints a report on stdout, tells its progress on stderr.
 
-Exit code 0 when every invariant held in every scenario; 1 when a click was lost, doubled, wrongly
-summed up or made up, when an answer was a 5xx other than 503, or when a scenario could not be
-carried out; 2 for a wrong option; 130 interrupted. Targets that were missed are told, no more.
+Exit code 0 when every invariant held in every scenario; 1 when a click was lost, doubled, made up,
+wrongly summed up or left behind, when an answer was a 5xx other than 503, or when a scenario could
+not be carried out; 2 for a wrong option; 130 interrupted. Targets that were missed are told, no more.
 """
 
 from __future__ import annotations
