@@ -19,6 +19,7 @@ from ops.chaos import evidence
 from ops.chaos.counting import count
 from ops.chaos.fault import Fault
 from ops.chaos.grounds import Standing
+from ops.chaos.hygiene import descriptors, most_growth
 from ops.chaos.recovery import recoveries
 from ops.chaos.result import Result, targets
 from ops.chaos.scenario import Scenario
@@ -30,6 +31,7 @@ from tests.oracle.availability import (
     availability,
     counted_again,
     found_again,
+    settled,
 )
 from tests.oracle.client import Client
 
@@ -37,6 +39,9 @@ CALM = 2.0
 """Seconds of traffic before the first fault, and of more than the last one's recovery after it."""
 
 SETTLE = 4.0
+
+SETTLED = 3.0
+"""Seconds after a fault from which redirects should be what they were; the promise is 10."""
 
 DRAIN = 60.0
 """Seconds until what is left in the outbox is called stuck; the target is stricter."""
@@ -49,6 +54,7 @@ class Seen:
     client: Client
     injuries: list[Injury] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    growth: int = 0
 
 
 async def play(
@@ -91,8 +97,10 @@ async def _perform(made: Scene, faults: Sequence[Fault], seen: Seen) -> None:
     counting = asyncio.create_task(count(made, seen.samples))
     try:
         await asyncio.sleep(CALM)
+        before = descriptors(made)
         await _inject(made, faults, seen.injuries)
         await asyncio.sleep(SETTLE)
+        seen.growth = most_growth(before, descriptors(made))
     finally:
         over.set()
         await sending
@@ -150,6 +158,8 @@ def _judge(made: Scene, seen: Seen, directory: Path) -> Result:
         findings=findings,
         found_again=recoveries(seen.injuries, lambda injury: found_again(exchanges, injury)),
         counted_again=recoveries(seen.injuries, lambda injury: counted_again(seen.samples, injury)),
+        settled=settled(exchanges, seen.injuries[-1], SETTLED) if seen.injuries else None,
+        growth=seen.growth,
         drained=0.0,
         deadlocks=deadlocks,
         complaints=0,

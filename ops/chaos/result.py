@@ -28,6 +28,9 @@ class Target:
         return self.measured >= self.bound if self.least else self.measured <= self.bound
 
 
+LEFT_OPEN = 20
+"""Descriptors that may come and go: a pool grows to its size, a client's connection lingers."""
+
 NEVER = float("inf")
 """Stands for the seconds to something that did not happen."""
 
@@ -47,6 +50,10 @@ class Result:
     """What each check found, those that found nothing too."""
     found_again: Sequence[float]
     counted_again: Sequence[float]
+    settled: float | None
+    """Share of 302s once the last fault was over for a while."""
+    growth: int
+    """Descriptors that a process had more at the end than before the first fault, at most."""
     drained: float
     deadlocks: int
     complaints: int
@@ -81,6 +88,9 @@ def targets(result: Result, holds: Holds) -> list[Target]:
     found.append(Target("processes that fell by themselves", len(result.fallen), 0))
     found.append(Target("unclean ends", sum(code != 0 for code in result.exits), 0))
     found.append(Target("seconds to an empty outbox", result.drained, holds.drained))
+    found.append(Target("descriptors left open", result.growth, LEFT_OPEN))
+    if holds.settled is not None and result.settled is not None:
+        found.append(Target("share of 302, settled", result.settled, holds.settled, least=True))
     if holds.slowest is not None:
         found.append(Target("slowest answer", result.seen.slowest, holds.slowest))
     if holds.found is not None:

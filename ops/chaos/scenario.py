@@ -35,6 +35,8 @@ class Holds:
     """Fault over to the next click counted, at worst."""
     found: float | None = None
     """Share of the clicks that got a 302, at least."""
+    settled: float | None = 0.99
+    """Share of 302s from 3 s after the last fault on, at least."""
     slowest: float | None = 3.0
     """The slowest complete answer, at most."""
     drained: float = 30.0

@@ -66,6 +66,17 @@ def found_again(exchanges: Sequence[Exchange], injury: Injury) -> float | None:
     return min(after) - injury.over if after else None
 
 
+def settled(exchanges: Sequence[Exchange], injury: Injury, after: float) -> float | None:
+    """Return the share of 302s among the clicks to be sent from `after` seconds past the fault's end.
+
+    The client's rate is constant, so it is the share of the earlier rate too. None without clicks.
+    """
+    clicks = [
+        each for each in exchanges if each.kind == "click" and each.meant >= injury.over + after
+    ]
+    return sum(each.acknowledged for each in clicks) / len(clicks) if clicks else None
+
+
 def counted_again(samples: Sequence[Sample], injury: Injury) -> float | None:
     """Return the seconds from the fault's end until more clicks stood counted; None when never.
 

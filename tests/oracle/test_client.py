@@ -7,7 +7,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.oracle.availability import Injury, Sample, availability, counted_again, found_again
+from tests.oracle.availability import (
+    Injury,
+    Sample,
+    availability,
+    counted_again,
+    found_again,
+    settled,
+)
 from tests.oracle.client import Client, Paths
 from tests.oracle.exchange import NOTHING, UNSENT, Exchange, statuses
 
@@ -145,6 +152,13 @@ def test_found_again_counts_from_the_end_of_the_fault() -> None:
     injury = Injury("outage", 1.0, 3.0)
     assert 1.5 == pytest.approx(found_again(exchanges, injury))
     assert found_again(exchanges[:3], injury) is None
+
+
+def test_settled_is_the_share_of_302s_some_time_after() -> None:
+    """Of the clicks that were to be sent then; None when there were none."""
+    exchanges = [seen(0.5), seen(1.5, 503), seen(4.0), seen(4.1, 503), seen(4.2)]
+    assert 2 / 3 == settled(exchanges, Injury("outage", 0, 1.0), 3.0)
+    assert settled(exchanges, Injury("outage", 0, 9.0), 3.0) is None
 
 
 def test_counted_again_compares_with_the_first_look_after() -> None:

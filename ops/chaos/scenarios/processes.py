@@ -31,9 +31,10 @@ SCENARIOS = (
     ),
     Scenario(
         "F02",
-        "one of two workers of the service ended, as in a rolling restart",
-        [partial(WorkerSignalled, number=signal.SIGTERM)],
+        "rolling restart: one of two workers ended, one of two relays stopped and started",
+        [partial(WorkerSignalled, number=signal.SIGTERM), Resting],
         gap=(2.0, 3.0),
+        relays=2,
         service={"WEB_CONCURRENCY": "2"},
         holds=Holds(found_again=0.5, found=1.0),
     ),

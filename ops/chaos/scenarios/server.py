@@ -16,6 +16,7 @@ from ops.chaos.faults.server import (
     Storm,
 )
 from ops.chaos.faults.sessions import BackendKilled, Cancelled, PostgresDown, Terminated
+from ops.chaos.faults.signals import Killed
 from ops.chaos.faults.together import Together
 from ops.chaos.scenario import Holds, Scenario
 
@@ -73,6 +74,23 @@ SCENARIOS = (
         "orderly restarts: every connection is dead once",
         [partial(PostgresDown, manner="fast")],
         gap=(2.0, 4.0),
+    ),
+    Scenario(
+        "F20",
+        "service and relay start while Postgres is down",
+        [
+            partial(
+                Together,
+                parts=[
+                    partial(PostgresDown, manner="immediate"),
+                    partial(Killed, side="service"),
+                    partial(Killed, side="relay"),
+                ],
+            )
+        ],
+        gap=(2.0, 4.0),
+        hold=(3.0, 6.0),
+        holds=Holds(found_again=3.0),
     ),
     Scenario(
         "F29",
