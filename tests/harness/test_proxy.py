@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from service.contract.postgres import Database
-from tests.support.proxy import Proxy, Toxics, proxied
+from tests.support.link import Toxics
+from tests.support.proxy import Proxy, proxied
 
 INSERT = "INSERT INTO links (code, target) VALUES (%s, 'https://example.com/')"
 

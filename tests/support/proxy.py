@@ -6,49 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ops.bench.asked import Asked, Requests
 from service.contract.postgres import Database
-from tests.support.commits import Commits
-
-
-@dataclass(slots=True)
-class Toxics:
-    """What is done to all bytes that pass, in either direction."""
-
-    latency: float = 0.0
-    """Seconds that each piece is late."""
-    jitter: float = 0.0
-    """Seconds by which that varies, more or less."""
-    slice: int = 65536
-    """Bytes forwarded at a time."""
-    bandwidth: float | None = None
-    """Bytes per second and direction."""
-
-
-@dataclass(eq=False)
-class _Link:
-    """One client's connection and the one to the server that belongs to it."""
-
-    client: asyncio.StreamWriter
-    server: asyncio.StreamWriter
-    commits: Commits = field(default_factory=Commits)
-    stranded: bool = False
-
-    def reset(self) -> None:
-        """End both at once; the client sees a reset."""
-        for writer in (self.client, self.server):
-            wire = writer.get_extra_info("socket")
-            if wire is not None and wire.family != socket.AF_UNIX:
-                wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
+from tests.support.link import Link, Toxics
 
 
 class Proxy:
@@ -59,7 +25,7 @@ class Proxy:
         self._open = asyncio.Event()
         self._open.set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._links: set[_Link] = set()
+        self._links: set[Link] = set()
         self.chance = random.Random()
         self.toxics = Toxics()
         self.lose_answer = False
@@ -135,7 +101,7 @@ class Proxy:
             answers, requests = await asyncio.open_unix_connection(path)
         else:
             answers, requests = await asyncio.open_connection(self._host, int(self._port))
-        link = _Link(writer, requests)
+        link = Link(writer, requests)
         self._links.add(link)
         there = asyncio.create_task(self._forward(link, reader, requests))
         back = asyncio.create_task(self._back(link, answers, writer))
@@ -150,7 +116,7 @@ class Proxy:
             await _closed(requests)
 
     async def _forward(
-        self, link: _Link, source: asyncio.StreamReader, target: asyncio.StreamWriter
+        self, link: Link, source: asyncio.StreamReader, target: asyncio.StreamWriter
     ) -> None:
         requests = Requests(self.asked)
         while data := await source.read(65536):
@@ -160,7 +126,7 @@ class Proxy:
             await self._write(target, data)
 
     async def _back(
-        self, link: _Link, source: asyncio.StreamReader, target: asyncio.StreamWriter
+        self, link: Link, source: asyncio.StreamReader, target: asyncio.StreamWriter
     ) -> None:
         held = b""
         while data := await source.read(65536):
@@ -182,7 +148,7 @@ class Proxy:
                 data, held = held + data, b""
             await self._write(target, data)
 
-    async def _may_pass(self, link: _Link) -> None:
+    async def _may_pass(self, link: Link) -> None:
         await self._open.wait()
         if link.stranded:
             # For ever, but for the end of the proxy or of the other direction.

@@ -6,7 +6,8 @@ from ops.chaos.errors import ChaosError
 from ops.chaos.fault import Fault
 from ops.chaos.scenario import Side
 from ops.chaos.scene import Scene
-from tests.support.proxy import Proxy, Toxics
+from tests.support.link import Toxics
+from tests.support.proxy import Proxy
 
 
 class _Way(Fault):

@@ -7,7 +7,7 @@ from functools import partial
 from ops.chaos.faults.network import CommitCut, Poor, Refused, Reset, Silent, Stranded
 from ops.chaos.faults.places import BouncerKilled
 from ops.chaos.scenario import Holds, Scenario
-from tests.support.proxy import Toxics
+from tests.support.link import Toxics
 
 LATE = Toxics(latency=0.1, jitter=0.05)
 SHREDDED = Toxics(slice=1)
