@@ -43,6 +43,9 @@ SETTLE = 4.0
 SETTLED = 3.0
 """Seconds after a fault from which redirects should be what they were; the promise is 10."""
 
+ASKED = frozenset({0, -signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM})
+"""Exit codes of processes that the drill has ended."""
+
 DRAIN = 60.0
 """Seconds until what is left in the outbox is called stuck; the target is stricter."""
 
@@ -127,9 +130,10 @@ async def _inject(made: Scene, faults: Sequence[Fault], injuries: list[Injury]) 
 
 
 def _fallen(made: Scene) -> list[int]:
-    # 0 follows SIGTERM, a negative one tells the signal: those were the drill's.
+    # 0 follows SIGTERM, or what a shell would say of it; a negative one tells the signal: those
+    # were the drill's.
     every = [code for kept in (*made.services, *made.relays) for code in kept.fallen]
-    return [code for code in every if code not in {0, -signal.SIGKILL, -signal.SIGTERM}]
+    return [code for code in every if code not in ASKED]
 
 
 def _drained(made: Scene) -> float:

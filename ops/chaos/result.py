@@ -10,6 +10,7 @@ from statistics import median
 from ops.chaos.scenario import Holds
 from tests.oracle.availability import Availability
 from tests.oracle.checks import Finding
+from tests.oracle.client import CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Target:
         return self.measured >= self.bound if self.least else self.measured <= self.bound
 
 
-LEFT_OPEN = 20
-"""Descriptors that may come and go: a pool grows to its size, a client's connection lingers."""
+LEFT_OPEN = 20 + CONNECTIONS
+"""Descriptors that may come: a pool grows to its size, a worker that stays gets all the clients."""
 
 NEVER = float("inf")
 """Stands for the seconds to something that did not happen."""
@@ -140,7 +141,7 @@ def whole(results: Iterable[Result]) -> Whole:
     for result in results:
         injected.update(result.injected)
     return Whole(
-        injected=dict(sorted(injected.items())),
+        injected={kind: number for kind, number in sorted(injected.items()) if number},
         requests=sum(result.requests for result in results),
         acknowledged=sum(result.acknowledged for result in results),
         lost=sum(result.number("lost") for result in results),

@@ -12,6 +12,11 @@ from ops.chaos.fault import Fault
 from ops.chaos.faults.sessions import sessions
 from ops.chaos.scene import Scene
 
+END_SERVICE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND starts_with(application_name, 'everyclick-service')"
+)
+
 
 class Storm(Fault):
     """Every connection that Postgres allows is taken, and whatever becomes free is taken too."""
@@ -21,15 +26,15 @@ class Storm(Fault):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._held: list[psycopg.AsyncConnection] = []
+        self._full = asyncio.Event()
         self._filling: asyncio.Task[None] | None = None
 
     async def inject(self) -> None:
+        self._full.clear()
         self._filling = asyncio.create_task(self._fill())
+        await self._full.wait()
         # What the service has keeps it going; without that it has to come through the storm.
-        while len(self._held) < 2:  # noqa: ASYNC110 - another task's state
-            await asyncio.sleep(0.01)
-        for pid in await sessions(self.scene, "service"):
-            await self._held[0].execute("SELECT pg_terminate_backend(%s)", [pid])
+        await self._held[0].execute(END_SERVICE.encode())
 
     async def heal(self) -> None:
         if self._filling is not None:
@@ -45,7 +50,8 @@ class Storm(Fault):
             try:
                 self._held.append(await self.scene.database.aconnect("everyclick-storm"))
             except psycopg.OperationalError:
-                await asyncio.sleep(0.01)
+                self._full.set()
+                await asyncio.sleep(0.001)
 
 
 class _Held(Fault):
