@@ -49,9 +49,8 @@ bench: $(VENV)/.dev  ## measure redirects and relay on this machine
 	@if [ ! -f ops/bench.py ] && [ ! -d ops/bench ]; then echo 'make bench: ops/bench is not there yet' >&2; exit 2; fi
 	@exec $(PY) -m ops.bench $(ARGS)
 
-chaos: $(VENV)/.dev  ## kill processes at random under load, then count every click
-	@if [ ! -f ops/chaos.py ] && [ ! -d ops/chaos ]; then echo 'make chaos: ops/chaos is not there yet' >&2; exit 2; fi
-	@exec $(PY) -m ops.chaos $(ARGS)
+chaos: $(VENV)/.dev  ## break things under load, then count every click; FULL=1 for all of it, an hour
+	@exec $(PY) -m ops.chaos $(if $(FULL),--full) $(ARGS)
 
 schema: $(VENV)/.dev  ## write migrations/schema.sql anew from the migrations
 	@exec $(PY) -m ops.schema $(ARGS)

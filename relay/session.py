@@ -27,8 +27,8 @@ SESSION: Settings = {
     **LIVELY,
     # An event that hangs is ended here, and found by ever smaller batches. A batch takes well below a
     # second otherwise; waiting for a lock is nobody's fault and told apart by its shorter bound.
-    "statement_timeout": "10s",
-    "lock_timeout": "5s",
+    "statement_timeout": "6s",
+    "lock_timeout": "3s",
     # Plans are made for what the statistics say, and may be kept: those of a quiet hour, when the
     # outbox is nearly empty and best read from end to end. So would a burst be, by every batch.
     "enable_seqscan": "off",
@@ -36,7 +36,7 @@ SESSION: Settings = {
 }
 """For what moves events."""
 
-PATIENCE = 12.0
+PATIENCE = 8.0
 """Seconds to wait for any answer: a little more than the server gives a statement."""
 
 CONNECTIONS = 5

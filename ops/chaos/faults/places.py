@@ -1,0 +1,98 @@
+"""What some grounds alone can suffer: a full disk, a failover, a pooler that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from ops.chaos.cluster import Cluster
+from ops.chaos.errors import ChaosError
+from ops.chaos.fault import Fault
+from ops.chaos.scene import Scene
+from tests.support.bouncer import Bouncer
+
+BLOCK = b"\0" * 2**16
+
+
+class DiskFull(Fault):
+    """The disk that Postgres has everything on is filled to the last byte."""
+
+    name = "disk full"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        if scene.standing.directory is None:
+            raise ChaosError("The scene stands on no small disk.")
+        self._filler: Path = scene.standing.directory / "filler"
+        self._filling: asyncio.Task[None] | None = None
+
+    async def inject(self) -> None:
+        self._filling = asyncio.create_task(self._fill())
+
+    async def heal(self) -> None:
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.gather(self._filling, return_exceptions=True)
+        self._filler.unlink(missing_ok=True)
+        # It may have given up: with no room for the log there is no recovery either.
+        await asyncio.to_thread(self.scene.cluster.start)
+
+    async def _fill(self) -> None:
+        """Take what is free, and what becomes free."""
+        with self._filler.open("ab", buffering=0) as file:
+            while True:
+                try:
+                    os.write(file.fileno(), BLOCK)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    await asyncio.sleep(0.05)
+
+
+class Failover(Fault):
+    """The primary dies, its synchronous standby is promoted, the ways lead there. Once."""
+
+    name = "failover to the standby"
+
+    async def inject(self) -> None:
+        scene = self.scene
+        await asyncio.to_thread(scene.cluster.stop, "killed")
+
+    async def heal(self) -> None:
+        scene = self.scene
+        standby = scene.standing.standby
+        if standby is None:
+            raise ChaosError("The scene has no standby.")
+        await asyncio.to_thread(_promote, standby)
+        scene.standing.cluster = standby
+        scene.database = replace(scene.database, conninfo=standby.conninfo)
+        for way in scene.ways.values():
+            way.lead_to(standby.database)
+            way.reset()
+
+
+class BouncerKilled(Fault):
+    """Kill -9 of PgBouncer, and all connections with it; started again when healed."""
+
+    name = "PgBouncer killed"
+
+    @property
+    def bouncer(self) -> Bouncer:
+        """The one between."""
+        if self.scene.standing.bouncer is None:
+            raise ChaosError("The scene has no PgBouncer.")
+        return self.scene.standing.bouncer
+
+    async def inject(self) -> None:
+        self.bouncer.end()
+
+    async def heal(self) -> None:
+        await asyncio.to_thread(self.bouncer.start)
+
+
+def _promote(standby: Cluster) -> None:
+    with standby.database.connect("everyclick-chaos") as admin:
+        admin.execute("SELECT pg_promote(true, 30)")

@@ -1,0 +1,135 @@
+"""What a scenario stands on: the drill's one cluster, or something of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import migrations
+from ops.chaos.cluster import Cluster, alone
+from ops.chaos.errors import Missing
+from ops.chaos.scenario import Ground
+from service.contract.embedded.binaries import bin_dir
+from service.contract.postgres import Database
+from tests.support.bouncer import PROGRAM, Bouncer
+from tests.support.clones import Template
+
+
+@dataclass
+class Standing:
+    """A cluster, a way to a migrated database in it, and what belongs to one ground alone."""
+
+    cluster: Cluster
+    database: Callable[[], AbstractContextManager[Database]]
+    directory: Path | None = None
+    """The small disk."""
+    standby: Cluster | None = None
+    bouncer: Bouncer | None = None
+
+    def entrance(self, database: Database) -> Database:
+        """Return the database as service and relay are to reach it."""
+        return database if self.bouncer is None else self.bouncer.database
+
+
+def shared(made: Cluster, template: Template) -> Standing:
+    """Return the ground most scenarios stand on, one after another."""
+    return Standing(made, template.clone)
+
+
+@contextmanager
+def ground(kind: Ground, common: Standing, directory: Path) -> Iterator[Standing]:
+    """Yield what to stand on. Raises Missing when this machine has not what it needs."""
+    if kind == "shared":
+        yield common
+    elif kind == "pgbouncer":
+        yield _pooled(common, directory)
+    else:
+        place = _small_disk if kind == "small disk" else nullcontext
+        with place(directory) as where, alone((where or directory) / "cluster") as made:
+            migrations.upgrade(made.database.connect)
+            own = Standing(made, lambda: nullcontext(made.database), directory=where)
+            if kind == "standby":
+                with _standby(made, directory / "standby") as standby:
+                    yield replace(own, standby=standby)
+            else:
+                yield own
+
+
+POOLED = 10
+"""Connections that PgBouncer shares out, by transaction."""
+
+
+def _pooled(common: Standing, directory: Path) -> Standing:
+    """Put a PgBouncer before each database."""
+    if PROGRAM is None:
+        raise Missing("pgbouncer")
+    directory.chmod(0o755)  # PgBouncer refuses root, and whom it runs as must read its settings
+    made = replace(common)
+
+    @contextmanager
+    def database() -> Iterator[Database]:
+        with common.database() as behind:
+            made.bouncer = Bouncer(behind, directory, POOLED)
+            made.bouncer.start()
+            try:
+                yield behind
+            finally:
+                made.bouncer.end()
+
+    made.database = database
+    return made
+
+
+SMALL = "size=300m,mode=711"
+
+
+@contextmanager
+def _small_disk(directory: Path) -> Iterator[Path]:
+    """Mount a small file system in memory; unmounted at the end."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        raise Missing("root and mount, for a disk small enough to be filled")
+    disk = directory / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", SMALL, "everyclick-chaos", str(disk)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Missing(f"the right to mount a small disk: {done.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=False)
+
+
+@contextmanager
+def _standby(primary: Cluster, directory: Path) -> Iterator[Cluster]:
+    """Make a synchronous standby: what is acknowledged is on both disks."""
+    directory.mkdir()
+    data = directory / "data"
+    data.mkdir(mode=0o700)
+    copy: list[str | Path] = [
+        bin_dir() / "pg_basebackup",
+        "-d",
+        primary.conninfo,
+        "-D",
+        data / "postgres",
+    ]
+    copy += ["-R", "-X", "stream", "-c", "fast"]
+    subprocess.run(copy, check=True, capture_output=True)
+    owner = (primary.data / "postgres").stat()
+    if os.geteuid() == 0:
+        for path in (data / "postgres", *(data / "postgres").rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    standby = Cluster(directory)
+    try:
+        standby.start()
+        with primary.database.connect() as admin:
+            admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            admin.execute("SELECT pg_reload_conf()")
+        yield standby
+    finally:
+        standby.close()
