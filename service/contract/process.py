@@ -134,11 +134,19 @@ def _leave(number: int, _: object) -> NoReturn:
 
 def _stay_deaf() -> None:
     # The interpreter takes its handlers away while it ends; what is ignored stays ignored.
+    sys.unraisablehook = _unraised
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) is _deaf:
             # Blocked first: one that arrived in between would have no handler to go to.
             signal.pthread_sigmask(signal.SIG_BLOCK, [number])
             signal.signal(number, signal.SIG_IGN)
+
+
+def _unraised(unraisable: sys.UnraisableHookArgs) -> None:
+    # Another thread may have been given a signal just before: Python tells that nobody took it.
+    told = str(unraisable.exc_value)
+    if not (isinstance(unraisable.exc_value, OSError) and told.endswith("due to race condition")):
+        sys.__unraisablehook__(unraisable)
 
 
 def command_line(app: Callable[..., object]) -> NoReturn:
