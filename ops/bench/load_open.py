@@ -49,10 +49,13 @@ class _Generator:
         return len(self.taken) + self.failed
 
     def due(self, number: int, meant: float) -> None:
-        if self._idle:
-            self._send(self._idle.pop(), number, meant)
-        else:
-            self._waiting.append((number, meant))
+        while self._idle:
+            connection = self._idle.pop()
+            # One that nobody needed for a minute the server has let go of meanwhile, as it may.
+            if not connection.lost:
+                self._send(connection, number, meant)
+                return
+        self._waiting.append((number, meant))
 
     def _send(self, connection: wire.Connection, number: int, meant: float) -> None:
         def answered(status: int) -> None:

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from ops.bench import load_open, machine, report
+from ops.bench import load_open, machine, report, wire
 from ops.bench.__main__ import options
 from ops.bench.catalogue import CATALOGUE, chosen, listed
 from ops.bench.drain import BATCH, Batch, batches, rate, statement_drain
@@ -294,6 +294,26 @@ async def test_the_open_loop_counts_the_wait_for_a_slow_server(
     # Ten requests are due within 10 ms and take 20 ms each, one after another.
     assert load.p99 >= 10 * 20 - 10
     assert load.p50 >= 5 * 20 - 10
+
+
+async def test_the_open_loop_passes_over_connections_that_were_let_go(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that the server closed while nobody needed it is no failed request."""
+    connect = wire.connect
+
+    async def half_of_them_gone(url: str, number: int) -> list[wire.Connection]:
+        connections = await connect(url, number)
+        for connection in connections[::2]:
+            connection.close()
+        while not all(connection.lost for connection in connections[::2]):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        return connections
+
+    monkeypatch.setattr(load_open, "CONNECTIONS", 5)
+    monkeypatch.setattr("ops.bench.load_open.wire.connect", half_of_them_gone)
+    load = await open_load(site.url, ["/a"], rate=300, seconds=0.1, headers={})
+    assert (30, 0) == (load.answered, load.failed)
 
 
 async def test_an_open_loop_without_an_answer_fails(site: Site) -> None:
