@@ -8,28 +8,10 @@ import re
 import pytest
 
 from service.contract.postgres import Database
+from tests.relay.cli.conftest import IDS
 from tests.support.commands import Run
 
-IDS = [f"0193b6f0-0000-7000-8000-00000000000{n}" for n in range(3)]
-
-
-@pytest.fixture(autouse=True)
-def letters(database: Database) -> None:
-    """Three dead letters: two KeyErrors, one of them of the link `hello`, and a ValueError."""
-    with database.connect() as connection:
-        row = connection.execute(
-            "INSERT INTO links (code, target) VALUES ('hello', 'https://example.com/') RETURNING id"
-        ).fetchone()
-        assert row is not None
-        for message_id, link_id, error in zip(
-            IDS, (row[0], 999, 999), ("KeyError", "KeyError", "ValueError"), strict=True
-        ):
-            connection.execute(
-                "INSERT INTO dead_letters (message_id, link_id, occurred_at, event, attempts,"
-                " error_class, error_message, first_failed_at)"
-                " VALUES (%s, %s, now(), '{\"user_agent\": \"Agent\"}', 5, %s, 'drill', now())",
-                [message_id, link_id, error],
-            )
+pytestmark = pytest.mark.usefixtures("letters")
 
 
 def test_list(run: Run) -> None:
