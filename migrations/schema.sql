@@ -193,6 +193,38 @@ CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL
 );
 
+CREATE TABLE public.allowances (
+    key bytea NOT NULL,
+    full_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN public.allowances.key IS 'keyed hash of what is limited and whose it is: no address is kept';
+
+CREATE TABLE public.api_keys (
+    id bigint NOT NULL,
+    user_id bigint NOT NULL,
+    name text NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone
+);
+
+COMMENT ON COLUMN public.api_keys.secret_hash IS 'SHA-256 of the key, which is 256 random bits';
+
+COMMENT ON COLUMN public.api_keys.last_used_at IS 'to the minute or so';
+
+ALTER TABLE public.api_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.api_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.clicks (
     message_id uuid NOT NULL,
     link_id bigint NOT NULL,
@@ -271,6 +303,16 @@ CREATE TABLE public.deleted_links (
     purged_at timestamp with time zone
 );
 
+CREATE TABLE public.idempotency_keys (
+    user_id bigint NOT NULL,
+    key text NOT NULL,
+    request_hash bytea NOT NULL,
+    status smallint,
+    location text,
+    answer jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.links (
     id bigint NOT NULL,
     code text NOT NULL COLLATE pg_catalog."C",
@@ -280,7 +322,10 @@ CREATE TABLE public.links (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone,
     disabled_at timestamp with time zone,
-    CONSTRAINT links_code_check CHECK ((code ~ '^[A-Za-z0-9_-]{1,64}$'::text))
+    redirect_code smallint DEFAULT 302 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT links_code_check CHECK ((code ~ '^[A-Za-z0-9_-]{1,64}$'::text)),
+    CONSTRAINT links_redirect_code_check CHECK ((redirect_code = ANY (ARRAY[301, 302, 307, 308])))
 );
 
 ALTER TABLE public.links ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -409,6 +454,15 @@ CREATE TABLE public.sessions (
     ended_at timestamp with time zone
 );
 
+CREATE TABLE public.setup (
+    only_one boolean DEFAULT true NOT NULL,
+    secret_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT setup_only_one_check CHECK (only_one)
+);
+
 CREATE TABLE public.users (
     id bigint NOT NULL,
     email text NOT NULL,
@@ -440,6 +494,15 @@ ALTER TABLE ONLY public.pgqueuer_statistics ALTER COLUMN id SET DEFAULT nextval(
 ALTER TABLE ONLY public.alembic_version
     ADD CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num);
 
+ALTER TABLE ONLY public.allowances
+    ADD CONSTRAINT allowances_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_secret_hash_key UNIQUE (secret_hash);
+
 ALTER TABLE ONLY public.clicks
     ADD CONSTRAINT clicks_pkey PRIMARY KEY (message_id);
 
@@ -460,6 +523,9 @@ ALTER TABLE ONLY public.dead_letters
 
 ALTER TABLE ONLY public.deleted_links
     ADD CONSTRAINT deleted_links_pkey PRIMARY KEY (link_id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, key);
 
 ALTER TABLE ONLY public.links
     ADD CONSTRAINT links_code_key UNIQUE (code);
@@ -488,11 +554,18 @@ ALTER TABLE ONLY public.pgqueuer_statistics
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.setup
+    ADD CONSTRAINT setup_pkey PRIMARY KEY (only_one);
+
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_email_key UNIQUE (email);
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+CREATE INDEX allowances_full_at ON public.allowances USING btree (full_at);
+
+CREATE INDEX api_keys_user_id_id ON public.api_keys USING btree (user_id, id);
 
 CREATE INDEX clicks_link_id_occurred_at ON ONLY public.clicks USING btree (link_id, occurred_at);
 
@@ -505,6 +578,8 @@ CREATE INDEX dead_letters_dead_at ON public.dead_letters USING btree (dead_at);
 CREATE INDEX dead_letters_fingerprint_message_id ON public.dead_letters USING btree (fingerprint, message_id);
 
 CREATE INDEX dead_letters_link_id ON public.dead_letters USING btree (link_id);
+
+CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
 CREATE INDEX links_owner_id_id ON public.links USING btree (owner_id, id);
 
@@ -548,8 +623,14 @@ ALTER INDEX public.clicks_pkey ATTACH PARTITION public.clicks_default_pkey;
 
 CREATE TRIGGER tg_pgqueuer_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.pgqueuer FOR EACH STATEMENT EXECUTE FUNCTION public.fn_pgqueuer_changed();
 
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.dead_letter_action_events
     ADD CONSTRAINT dead_letter_action_events_action_id_fkey FOREIGN KEY (action_id) REFERENCES public.dead_letter_actions(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.links
     ADD CONSTRAINT links_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE SET NULL;

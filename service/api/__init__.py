@@ -1,25 +1,28 @@
-"""The HTTP API: accounts, links, statistics, health."""
+"""The HTTP API: accounts, links, statistics, health. Its routes and its document are one table."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from aiohttp import web
 
 from service.api import accounts, health, links, stats
+from service.api.operation import Operation
 from service.problems import guarded
+
+
+def operations() -> Iterator[Operation]:
+    """Yield everything the API does, in the order of its document."""
+    yield from accounts.OPERATIONS
+    yield from links.OPERATIONS
+    yield from stats.OPERATIONS
+    yield from health.OPERATIONS
 
 
 def add_routes(app: web.Application) -> None:
     """Add the API's routes; HEAD comes with every GET."""
-    router = app.router
-    router.add_get("/healthz", guarded(health.healthz))
-    router.add_get("/readyz", guarded(health.readyz))
-    router.add_post("/api/v1/signup", guarded(accounts.signup))
-    router.add_post("/api/v1/login", guarded(accounts.login))
-    router.add_post("/api/v1/logout", guarded(accounts.logout))
-    router.add_get("/api/v1/me", guarded(accounts.me))
-    router.add_post("/api/v1/links", guarded(links.create))
-    router.add_get("/api/v1/links", guarded(links.listing))
-    router.add_get("/api/v1/links/{code}", guarded(links.read))
-    router.add_patch("/api/v1/links/{code}", guarded(links.change))
-    router.add_delete("/api/v1/links/{code}", guarded(links.delete))
-    router.add_get("/stats/{code}", guarded(stats.stats))
+    for operation in operations():
+        if operation.method == "GET":
+            app.router.add_get(operation.path, guarded(operation))
+        else:
+            app.router.add_route(operation.method, operation.path, guarded(operation))

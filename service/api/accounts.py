@@ -9,11 +9,12 @@ from aiohttp import web
 from pydantic import AfterValidator
 
 from service import accounts
-from service.api.times import written
+from service.api.operation import CALLER, Answer, Operation, respond
+from service.api.times import Instant
 from service.bodies import Body, body
 from service.connections import connection
-from service.errors import BadCredentials, EmailTaken, Refused
-from service.identity import COOKIE, claimed, identify
+from service.errors import BadCredentials, CrossSite, EmailTaken, Refused, Unauthenticated
+from service.identity import COOKIE, claimed
 from service.lifespan import PASSWORDS, SETTINGS, TOKENS
 from service.sessions import LIFETIME, Session, begin
 from service.store.sessions import session_end
@@ -34,6 +35,25 @@ class Login(Body):
     password: str
 
 
+class Account(Answer):
+    """An account, to whoever has it."""
+
+    email: str
+    role: accounts.Role
+    created_at: Instant
+
+
+class Begun(Answer):
+    """A session: its bearer token, and when that ends."""
+
+    token: str
+    expires_at: Instant
+
+
+class SignedUp(Account, Begun):
+    """A new account and its first session."""
+
+
 async def signup(request: web.Request) -> web.Response:
     """Make an account and begin its first session: 201; 409 when the e-mail is taken."""
     wanted = await body(request, Signup)
@@ -43,7 +63,8 @@ async def signup(request: web.Request) -> web.Response:
         if user is None:
             raise EmailTaken("Log in, or use another e-mail.")
         session = await begin(held, request.app[TOKENS], user.id, datetime.now(UTC))
-    return _signed_in(request, session, {**_account(user), **_session(session)}, status=201)
+    answer = SignedUp(**_account(user).model_dump(), **_begun(session).model_dump())
+    return _signed_in(request, session, answer, status=201)
 
 
 async def login(request: web.Request) -> web.Response:
@@ -66,7 +87,7 @@ async def login(request: web.Request) -> web.Response:
         if fresh is not None:
             await user_rehash(held, user.id, user.password_hash, fresh)
         session = await begin(held, request.app[TOKENS], user.id, datetime.now(UTC))
-    return _signed_in(request, session, _session(session), status=200)
+    return _signed_in(request, session, _begun(session), status=200)
 
 
 async def logout(request: web.Request) -> web.Response:
@@ -81,21 +102,21 @@ async def logout(request: web.Request) -> web.Response:
 
 async def me(request: web.Request) -> web.Response:
     """Answer whose token this is."""
-    return web.json_response(_account(await identify(request)))
+    return respond(_account(request[CALLER]))
 
 
-def _account(user: User) -> dict[str, str]:
-    return {"email": user.email, "role": user.role, "created_at": written(user.created_at)}
+def _account(user: User) -> Account:
+    return Account(email=user.email, role=user.role, created_at=user.created_at)
 
 
-def _session(session: Session) -> dict[str, str]:
-    return {"token": session.token, "expires_at": written(session.expires_at)}
+def _begun(session: Session) -> Begun:
+    return Begun(token=session.token, expires_at=session.expires_at)
 
 
 def _signed_in(
-    request: web.Request, session: Session, payload: dict[str, str], *, status: int
+    request: web.Request, session: Session, answer: Answer, *, status: int
 ) -> web.Response:
-    response = web.json_response(payload, status=status)
+    response = respond(answer, status=status)
     response.set_cookie(
         COOKIE,
         session.token,
@@ -106,3 +127,49 @@ def _signed_in(
         samesite="Lax",
     )
     return response
+
+
+OPERATIONS = (
+    Operation(
+        id="signUp",
+        method="POST",
+        path="/api/v1/signup",
+        handler=signup,
+        access="anyone",
+        summary="Make an account and begin its first session.",
+        body=Signup,
+        answers={201: SignedUp},
+        errors=(EmailTaken,),
+    ),
+    Operation(
+        id="logIn",
+        method="POST",
+        path="/api/v1/login",
+        handler=login,
+        access="anyone",
+        summary="Begin a session.",
+        body=Login,
+        answers={200: Begun},
+        errors=(BadCredentials,),
+    ),
+    Operation(
+        id="logOut",
+        method="POST",
+        path="/api/v1/logout",
+        handler=logout,
+        # Not "session": the second logout of a session that has ended is as good as the first.
+        access="anyone",
+        summary="End the session whose token this is.",
+        answers={204: None},
+        errors=(Unauthenticated, CrossSite),
+    ),
+    Operation(
+        id="whoAmI",
+        method="GET",
+        path="/api/v1/me",
+        handler=me,
+        access="session",
+        summary="Tell whose session asks.",
+        answers={200: Account},
+    ),
+)

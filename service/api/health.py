@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from typing import Literal
 
+from aiohttp import web
+from pydantic import Field
+
+from service.api.operation import Answer, Operation, respond
 from service.contract.postgres import SCHEMA_HEAD
 from service.errors import Unavailable
 from service.lifespan import DRAINING, READINESS
 
 
+class Alive(Answer):
+    """The process lives."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Answer):
+    """The service can do its work."""
+
+    status: Literal["ready"] = "ready"
+    database: Literal["ok"] = "ok"
+    schema_: str = Field(alias="schema")
+
+
 async def healthz(_: web.Request) -> web.Response:
     """Answer while the process lives, whatever the database does: no reason to restart it."""
-    return web.json_response({"status": "ok"})
+    return respond(Alive())
 
 
 async def readyz(request: web.Request) -> web.Response:
@@ -23,4 +41,26 @@ async def readyz(request: web.Request) -> web.Response:
     if request.app[DRAINING].begun:
         raise Unavailable("This process is leaving.")
     await request.app[READINESS].probe()
-    return web.json_response({"status": "ready", "database": "ok", "schema": SCHEMA_HEAD})
+    return respond(Ready(schema=SCHEMA_HEAD))
+
+
+OPERATIONS = (
+    Operation(
+        id="isAlive",
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        access="anyone",
+        summary="Tell whether the process lives.",
+        answers={200: Alive},
+    ),
+    Operation(
+        id="isReady",
+        method="GET",
+        path="/readyz",
+        handler=readyz,
+        access="anyone",
+        summary="Tell whether the service can do its work.",
+        answers={200: Ready},
+    ),
+)

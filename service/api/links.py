@@ -12,13 +12,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from service import links
 from service.accounts import UserId, email
+from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.ownership import coded, owned
-from service.api.times import written, written_or_none
+from service.api.times import Instant
 from service.bodies import Body, Query, body, query
 from service.connections import connection
 from service.contract.events import LinkId
 from service.errors import CodeTaken, Forbidden, NotFound, Refused, Unavailable
-from service.identity import identify
 from service.lifespan import SETTINGS
 from service.settings import ServiceSettings
 from service.store import links as store
@@ -70,14 +70,34 @@ class Page(Query):
     owner: str | None = None
 
 
+class Shown(Answer):
+    """A link; `owner` is an e-mail, none when nobody has it."""
+
+    code: str
+    url: str
+    short_url: str
+    title: str | None
+    created_at: Instant
+    expires_at: Instant | None
+    disabled_at: Instant | None
+    owner: str | None
+
+
+class Listed(Answer):
+    """A page of links; `next` is the cursor of the one after it, none on the last."""
+
+    links: list[Shown]
+    next: str | None
+
+
 async def create(request: web.Request) -> web.Response:
     """Make a link: 201; 409 when the wanted code is taken."""
-    user = await identify(request)
+    user = request[CALLER]
     wanted = await body(request, NewLink)
     async with connection(request) as held:
         link = await _created(held, wanted, user.id)
-    return web.json_response(
-        _payload(link, request.app[SETTINGS]),
+    return respond(
+        _shown(link, request.app[SETTINGS]),
         status=201,
         headers={hdrs.LOCATION: f"/api/v1/links/{link.code}"},
     )
@@ -85,7 +105,7 @@ async def create(request: web.Request) -> web.Response:
 
 async def listing(request: web.Request) -> web.Response:
     """List one's own links, newest first; an admin lists anybody's, or all."""
-    user = await identify(request)
+    user = request[CALLER]
     page = query(request, Page)
     below = LinkId(int(page.cursor)) if page.cursor else store.NEWEST
     async with connection(request) as held:
@@ -93,39 +113,39 @@ async def listing(request: web.Request) -> web.Response:
         found = await _found(held, page, user, below, page.limit + 1)
     shown = found[: page.limit]
     settings = request.app[SETTINGS]
-    return web.json_response(
-        {
-            "links": [_payload(link, settings) for link in shown],
-            "next": str(shown[-1].id) if len(found) > page.limit else None,
-        }
+    return respond(
+        Listed(
+            links=[_shown(link, settings) for link in shown],
+            next=str(shown[-1].id) if len(found) > page.limit else None,
+        )
     )
 
 
 async def read(request: web.Request) -> web.Response:
     """Return a link of one's own; an admin's are all."""
     code = coded(request)
-    user = await identify(request)
+    user = request[CALLER]
     async with connection(request) as held:
         link = owned(await store.link_by_code(held, code), user)
-    return web.json_response(_payload(link, request.app[SETTINGS]))
+    return respond(_shown(link, request.app[SETTINGS]))
 
 
 async def change(request: web.Request) -> web.Response:
     """Change a link and return it as it is now."""
     code = coded(request)
-    user = await identify(request)
+    user = request[CALLER]
     wanted = await body(request, Change)
     async with connection(request) as held, held.transaction():
         link = owned(await store.link_lock(held, code), user)
         changed = _changed(link, wanted, datetime.now(UTC))
         await store.link_update(held, changed)
-    return web.json_response(_payload(changed, request.app[SETTINGS]))
+    return respond(_shown(changed, request.app[SETTINGS]))
 
 
 async def delete(request: web.Request) -> web.Response:
     """Remove a link at once; its clicks follow: 204."""
     code = coded(request)
-    user = await identify(request)
+    user = request[CALLER]
     async with connection(request) as held:
         link = owned(await store.link_by_code(held, code), user)
         if not await store.link_delete(held, link.id):
@@ -179,15 +199,71 @@ def _changed(link: Link, wanted: Change, now: datetime) -> Link:
     return link
 
 
-def _payload(link: Link, settings: ServiceSettings) -> dict[str, str | None]:
-    return {
-        "code": link.code,
-        "url": link.target,
+def _shown(link: Link, settings: ServiceSettings) -> Shown:
+    return Shown(
+        code=link.code,
+        url=link.target,
         # From the settings only: what a client writes into Host must not end up in a link.
-        "short_url": f"{settings.public_url}/{link.code}",
-        "title": link.title,
-        "created_at": written(link.created_at),
-        "expires_at": written_or_none(link.expires_at),
-        "disabled_at": written_or_none(link.disabled_at),
-        "owner": link.owner,
-    }
+        short_url=f"{settings.public_url}/{link.code}",
+        title=link.title,
+        created_at=link.created_at,
+        expires_at=link.expires_at,
+        disabled_at=link.disabled_at,
+        owner=link.owner,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        id="createLink",
+        method="POST",
+        path="/api/v1/links",
+        handler=create,
+        access="links:write",
+        summary="Make a link.",
+        body=NewLink,
+        answers={201: Shown},
+        errors=(CodeTaken,),
+    ),
+    Operation(
+        id="listLinks",
+        method="GET",
+        path="/api/v1/links",
+        handler=listing,
+        access="links:read",
+        summary="List links, newest first.",
+        query=Page,
+        answers={200: Listed},
+    ),
+    Operation(
+        id="getLink",
+        method="GET",
+        path="/api/v1/links/{code}",
+        handler=read,
+        access="links:read",
+        summary="Return a link.",
+        answers={200: Shown},
+        errors=(NotFound,),
+    ),
+    Operation(
+        id="changeLink",
+        method="PATCH",
+        path="/api/v1/links/{code}",
+        handler=change,
+        access="links:write",
+        summary="Change a link; fields not given stay.",
+        body=Change,
+        answers={200: Shown},
+        errors=(NotFound,),
+    ),
+    Operation(
+        id="deleteLink",
+        method="DELETE",
+        path="/api/v1/links/{code}",
+        handler=delete,
+        access="links:write",
+        summary="Remove a link at once; its clicks follow.",
+        answers={204: None},
+        errors=(NotFound,),
+    ),
+)

@@ -9,40 +9,56 @@ from aiohttp import web
 from pydantic import BeforeValidator, Field
 
 from service import periods
+from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.ownership import coded, owned
-from service.api.times import written
+from service.api.times import Instant
 from service.bodies import Query, query
 from service.connections import connection
-from service.errors import Invalid, Problem, Refused
-from service.identity import identify
+from service.errors import Invalid, NotFound, Problem, Refused
 from service.periods import Period
 from service.store.links import link_by_code
 from service.store.stats import Stats, stats_read
 
-Day = Annotated[date, BeforeValidator(periods.day)]
+Date = Annotated[date, BeforeValidator(periods.day)]
 
 
 class Asked(Query):
     """Which days to name, and what a day is."""
 
     days: Annotated[int, Field(ge=1, le=periods.DAYS_LIMIT)] | None = None
-    first: Annotated[Day | None, Field(alias="from")] = None
-    last: Annotated[Day | None, Field(alias="to")] = None
+    first: Annotated[Date | None, Field(alias="from")] = None
+    last: Annotated[Date | None, Field(alias="to")] = None
     timezone: Annotated[str, BeforeValidator(periods.zone), Field(alias="tz")] = "UTC"
+
+
+class Day(Answer):
+    """A day and its clicks, at least one."""
+
+    day: date
+    clicks: int
+
+
+class Counted(Answer):
+    """A link's clicks: `total` of all time, `by_day` newest first, as they stood at `as_of`."""
+
+    code: str
+    total: int
+    by_day: list[Day]
+    timezone: str
+    as_of: Instant
 
 
 async def stats(request: web.Request) -> web.Response:
     """Answer to the link's owner or an admin, from one snapshot: `total` covers `by_day`."""
     code = coded(request)
-    user = await identify(request)
     period = _period(query(request, Asked))
     async with connection(request) as held:
-        link = owned(await link_by_code(held, code), user)
+        link = owned(await link_by_code(held, code), request[CALLER])
         try:
             counted = await stats_read(held, link.id, period)
         except Refused as error:
             raise _invalid("tz", error) from error
-    return web.json_response(_payload(code, period, counted))
+    return respond(_counted(code, period, counted))
 
 
 def _period(asked: Asked) -> Period:
@@ -56,14 +72,26 @@ def _invalid(parameter: str, error: Refused) -> Invalid:
     return Invalid([Problem(parameter, str(error), error.code)])
 
 
-def _payload(code: str, period: Period, counted: Stats) -> dict[str, object]:
-    return {
-        "code": code,
-        "total": counted.total,
-        "by_day": [
-            {"day": counted_day.day.isoformat(), "clicks": counted_day.clicks}
-            for counted_day in counted.by_day
-        ],
-        "timezone": period.timezone,
-        "as_of": written(counted.as_of),
-    }
+def _counted(code: str, period: Period, counted: Stats) -> Counted:
+    return Counted(
+        code=code,
+        total=counted.total,
+        by_day=[Day(day=each.day, clicks=each.clicks) for each in counted.by_day],
+        timezone=period.timezone,
+        as_of=counted.as_of,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        id="getStats",
+        method="GET",
+        path="/stats/{code}",
+        handler=stats,
+        access="stats:read",
+        summary="Tell how often a link was clicked, of all time and by day.",
+        query=Asked,
+        answers={200: Counted},
+        errors=(NotFound,),
+    ),
+)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 
-def written(instant: datetime) -> str:
-    """Return the instant as JSON carries it."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def _in_utc(instant: datetime) -> datetime:
+    return instant.astimezone(UTC)
 
 
-def written_or_none(instant: datetime | None) -> str | None:
-    """Return the same, None for none."""
-    return None if instant is None else written(instant)
+Instant = Annotated[datetime, AfterValidator(_in_utc)]
+"""An instant of an answer; whatever zone it comes in, it is written in UTC."""

@@ -20,7 +20,7 @@ from service.contract.pooler import pooler_notice
 from service.contract.session import Session, session_configure
 from service.contract.settings import ConfigurationError, Settings
 
-SCHEMA_HEAD = "0002"
+SCHEMA_HEAD = "0003"
 """The revision of migrations/ that this code is written for; a test holds the two together."""
 
 UNREADABLE = (

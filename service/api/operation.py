@@ -1,0 +1,73 @@
+"""An operation: one thing the API does, what it takes and answers, and who may ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel, ConfigDict
+
+from service.bodies import Body, Query
+from service.errors import EveryclickError
+from service.identity import identify
+from service.store.users import User
+
+Scope = Literal["links:read", "links:write", "stats:read"]
+"""What an API key can be made for."""
+
+Access = Literal["anyone", "session"] | Scope
+"""Who may ask: anyone; whoever has a session; or, by its scope, whoever has a session or a key."""
+
+
+class Answer(BaseModel):
+    """Base of what is answered: what the document tells and what is sent is one model."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`id` is for generated clients and never changes; `answers` tells the model of each status.
+
+    `errors` are those beyond what any operation of this kind may answer.
+    """
+
+    id: str
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    summary: str
+    answers: Mapping[int, type[Answer] | None]
+    body: type[Body] | None = None
+    query: type[Query] | None = None
+    errors: tuple[type[EveryclickError], ...] = field(default=())
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request once it is known who asks, and that they may.
+
+        Raises Unauthenticated, Forbidden and CrossSite, and whatever the handler raises.
+        """
+        if self.access != "anyone":
+            request[CALLER] = await identify(request)
+        return await self.handler(request)
+
+
+CALLER: web.RequestKey[User] = web.RequestKey("caller", User)
+"""Who asks; there for every operation that is not for anyone."""
+
+
+def respond(
+    answer: Answer, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return the answer as JSON."""
+    return web.Response(
+        status=status,
+        body=answer.model_dump_json(by_alias=True).encode(),
+        content_type="application/json",
+        charset="utf-8",
+        headers=headers,
+    )
