@@ -14,7 +14,7 @@ SOURCES = service relay migrations tests ops
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run setup test check fmt bench chaos schema lock clean
+.PHONY: help run setup test check fmt bench chaos schema lock audit sbom clean
 
 help:  ## list these targets
 	@echo 'Everyclick: short links that never lose a click, on nothing but Postgres.'
@@ -64,6 +64,12 @@ lock:  ## pin the dependencies anew (needs uv); ARGS=--upgrade for newer ones
 	    echo 'make lock needs uv: pip install uv, or UV=/path/to/uv' >&2; exit 2; }
 	@$(LOCK) $(ARGS) -o ops/lock/runtime.txt
 	@$(LOCK) $(ARGS) --group dev -c ops/lock/runtime.txt -o ops/lock/dev.txt
+
+audit: $(VENV)/.dev  ## look the locked packages up among known vulnerabilities (asks the package index)
+	@$(VENV)/bin/pip-audit --requirement ops/lock/runtime.txt --require-hashes --disable-pip --strict $(ARGS)
+
+sbom: $(VENV)/.dev  ## print the bill of materials of the locked packages, CycloneDX in JSON
+	@$(PY) -m ops.sbom
 
 clean:  ## remove .venv, caches and build output; data in .everyclick stays
 	@rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

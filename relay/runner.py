@@ -15,6 +15,7 @@ from relay.mover import Mover, Policy
 from relay.session import Session
 from relay.settings import RelaySettings
 from relay.settlement import Terms
+from service.contract.announcement import announce
 from service.contract.gate import gate
 from service.contract.logs import logger
 from service.contract.metrics import RelayMetrics
@@ -83,13 +84,14 @@ def mover(settings: RelaySettings, observe: Observer) -> Mover:
 
 
 def observer(settings: RelaySettings, registry: CollectorRegistry) -> Observer:
-    """Return the observer that logs and counts."""
+    """Return the observer that logs, counts, and tells systemd."""
     log = logger(settings.log_level, settings.log_format, "relay")
     count = RelayMetrics(registry)
 
     def observe(observation: Observation) -> None:
         count(observation)
         log(observation)
+        announce(observation)
 
     return observe
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from service.app import create_app
+from service.contract.announcement import announce
 from service.contract.gate import gate
 from service.contract.logs import logger
 from service.contract.metrics import ServiceMetrics
@@ -99,13 +100,14 @@ def _quieten_collector() -> None:
 
 
 def observer(settings: ServiceSettings, registry: CollectorRegistry) -> Observer:
-    """Return the observer that logs and counts."""
+    """Return the observer that logs, counts, and tells systemd."""
     log = logger(settings.log_level, settings.log_format, "service")
     count = ServiceMetrics(registry)
 
     def observe(observation: Observation) -> None:
         count(observation)
         log(observation)
+        announce(observation)
 
     return observe
 

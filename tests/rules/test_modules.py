@@ -16,6 +16,7 @@ from tests.support.processes import REPOSITORY
 SOFT, HARD = 200, 400
 
 READS_THE_ENVIRONMENT = {
+    "service/contract/announcement.py": "who systemd wants to be told, and whether we are to tell",
     "service/contract/settings.py": "NAME_FILE",
     "service/contract/postgres.py": "libpq's own variables",
     "service/contract/process.py": "the supervisor's lifeline",

@@ -1,0 +1,236 @@
+"""The roles of ops/roles: each verb on each table, as each role, against the table of its README."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+import migrations
+from service.contract.embedded import binaries
+from service.contract.postgres import Database
+from tests.support.clones import Template
+from tests.support.http import fetch
+from tests.support.processes import REPOSITORY, SECRET_KEY, Processes, url_of
+from tests.support.traffic import add_events, count, value
+from tests.support.waiting import until
+
+ROLES = REPOSITORY / "ops" / "roles"
+
+AT_WORK = ("everyclick_service", "everyclick_relay")
+EVERYBODY = (*AT_WORK, "everyclick_migrate")
+
+LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "search_path")
+
+COLUMNWISE = {
+    "select": "SELECT {column} FROM {table} LIMIT 0",
+    "insert": "INSERT INTO {table} ({column}) VALUES (DEFAULT)",
+    "update": "UPDATE {table} SET {column} = DEFAULT",
+}
+WHOLE = {"delete": "DELETE FROM {table}", "truncate": "TRUNCATE {table} CASCADE"}
+
+TABLES = """
+SELECT relname FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY relname
+"""
+COLUMNS = """
+SELECT attname FROM pg_attribute
+WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+"""
+SCHEMA_RIGHT = "SELECT has_schema_privilege(%s, 'public', 'CREATE')"
+TABLE_RIGHTS = "SELECT has_table_privilege(%s, %s, 'REFERENCES, TRIGGER')"
+
+
+def psql(database: Database, name: str) -> None:
+    """Run a file as its README says; it must not complain."""
+    done = subprocess.run(
+        [binaries.bin_dir() / "psql", database.conninfo, "-X", "--quiet", "-f", ROLES / name],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+def as_role(database: Database, role: str) -> Database:
+    """The same database, for somebody who logs in with this role."""
+    conninfo = make_conninfo(database.conninfo, user=role, password="for tests alone")
+    return Database("url", conninfo, f"as {role}", "psql")
+
+
+@pytest.fixture
+def handed_over(server: str, template: Template) -> Iterator[Database]:
+    """A database made as the README says; its roles are dropped with it."""
+    try:
+        with template.empty() as database:
+            psql(database, "roles.sql")
+            with database.connect() as admin:
+                for role in EVERYBODY:
+                    admin.execute(
+                        sql.SQL("ALTER ROLE {} PASSWORD 'for tests alone'").format(
+                            sql.Identifier(role)
+                        )
+                    )
+            migrations.upgrade(as_role(database, "everyclick_migrate").connect)
+            psql(as_role(database, "everyclick_migrate"), "grants.sql")
+            yield database
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            for role in EVERYBODY:
+                admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+
+def allowed(connection: psycopg.Connection, statement: str, **names: str) -> bool:
+    """Whether Postgres lets this role do it, whatever else it thinks of it; nothing stays done."""
+    composed = sql.SQL(statement).format(**{k: sql.Identifier(v) for k, v in names.items()})
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(composed)
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    except psycopg.Error:
+        return True
+    return True
+
+
+def rights(connection: psycopg.Connection, table: str) -> str:
+    """What the connection's role may do with a table, as the README writes it."""
+    columns = [name for (name,) in connection.execute(COLUMNS, (table,))]
+    found = []
+    for verb, statement in COLUMNWISE.items():
+        able = [
+            each for each in columns if allowed(connection, statement, table=table, column=each)
+        ]
+        if able == columns:
+            found.append(verb)
+        elif able:
+            found.append(f"{verb} ({', '.join(able)})")
+    found += [
+        verb for verb, statement in WHOLE.items() if allowed(connection, statement, table=table)
+    ]
+    return ", ".join(found)
+
+
+def written() -> Mapping[str, tuple[str, ...]]:
+    """The README's table: what service and relay may do with each table."""
+    lines = re.findall(
+        r"^\| `(\w+)` \|(.*)\|(.*)\|$", (ROLES / "README.md").read_text(), re.MULTILINE
+    )
+    return {table: (service.strip(), relay.strip()) for table, service, relay in lines}
+
+
+def test_each_verb_on_each_table(handed_over: Database) -> None:
+    """What Postgres lets each role do is what the README says, partitions included."""
+    with handed_over.connect() as admin:
+        tables = [name for (name,) in admin.execute(TABLES)]
+    found: dict[str, list[str]] = {}
+    connections = [as_role(handed_over, role).connect() for role in AT_WORK]
+    for connection in connections:
+        with connection:
+            connection.autocommit = True
+            for table in tables:
+                found.setdefault(table, []).append(rights(connection, table))
+    telling = {table: tuple(both) for table, both in found.items() if any(both)}
+    assert written() == telling
+
+
+def test_nothing_beyond_tables(handed_over: Database) -> None:
+    """Neither may make tables, triggers or references, or call what runs as the owner unasked."""
+    with handed_over.connect() as admin:
+        tables = [name for (name,) in admin.execute(TABLES)]
+        for role in AT_WORK:
+            assert [(False,)] == admin.execute(SCHEMA_RIGHT, (role,)).fetchall()
+            for table in tables:
+                assert [(False,)] == admin.execute(TABLE_RIGHTS, (role, table)).fetchall()
+        definers = admin.execute(
+            "SELECT proname, has_function_privilege('everyclick_service', oid, 'EXECUTE'),"
+            " has_function_privilege('everyclick_relay', oid, 'EXECUTE')"
+            " FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+        ).fetchall()
+    assert [("clicks_partition_make", False, True)] == definers
+
+
+def shown(connection: psycopg.Connection, name: str) -> object:
+    """What a setting is in this session."""
+    row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_limits_of_a_session(handed_over: Database) -> None:
+    """Each role's sessions are bounded, whatever connects; nobody is more than a plain role."""
+    told = {}
+    for role in EVERYBODY:
+        with as_role(handed_over, role).connect() as connection:
+            told[role] = [shown(connection, name) for name in LIMITS]
+    path = "public, pg_temp"
+    assert told == {
+        "everyclick_service": ["5s", "3s", "10s", path],
+        "everyclick_relay": ["10s", "5s", "30s", path],
+        "everyclick_migrate": ["0", "5s", "0", path],
+    }
+    with handed_over.connect() as admin:
+        plain = admin.execute(
+            "SELECT bool_or(rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls),"
+            " bool_and(rolconnlimit > 0) FROM pg_roles WHERE rolname = ANY (%s)",
+            (list(EVERYBODY),),
+        ).fetchone()
+    assert (False, True) == plain
+
+
+def acting(directory: Path, database: Database, role: str) -> Processes:
+    """Processes that log in with this role."""
+    directory.mkdir()
+    url = url_of(as_role(database, role))
+    return Processes(directory, {"SECRET_KEY": SECRET_KEY, "DATABASE_URL": url})
+
+
+@pytest.mark.process
+def test_the_work_is_done(handed_over: Database, tmp_path: Path) -> None:
+    """Service and relay do all of their work with their roles; months are made, links purged."""
+    service, relay = (acting(tmp_path / role, handed_over, role) for role in AT_WORK)
+    try:
+        serving = service.service()
+        add = ("service", "user", "add", "ada@example.com", "--password-stdin")
+        service.cli(*add, stdin="correct horse battery staple\n")
+        token = service.cli("service", "token", "ada@example.com").stdout.strip()
+        links = f"{serving.url}/api/v1/links"
+        for code in ("kept", "gone"):
+            payload = {"url": "https://example.com/", "code": code}
+            assert 201 == fetch(links, method="POST", token=token, payload=payload).status
+            assert 302 == fetch(f"{serving.url}/{code}").status
+        relay.relay(RELAY_MAX_ATTEMPTS="1")
+        with handed_over.connect() as admin:
+            admin.autocommit = True
+            until(lambda: count(admin, "clicks") == 2, "both clicks")
+            assert (
+                value(
+                    admin, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'clicks'::regclass"
+                )
+                > 2
+            )
+            assert 204 == fetch(f"{links}/gone", method="DELETE", token=token).status
+            until(lambda: count(admin, "clicks") == 1, "the purge")
+            # An event that nobody can count becomes a dead letter, and comes back by a replay.
+            admin.execute(
+                "ALTER TABLE clicks ADD CONSTRAINT drill CHECK (user_agent <> 'journeys') NOT VALID"
+            )
+            add_events(admin, value(admin, "SELECT id FROM links"), 1)
+            until(lambda: count(admin, "dead_letters") == 1, "a dead letter")
+            admin.execute("ALTER TABLE clicks DROP CONSTRAINT drill")
+            relay.cli("relay", "dead-letters", "replay", "--all")
+            until(lambda: count(admin, "clicks") == 2, "the replay")
+        assert 2 == fetch(f"{serving.url}/stats/kept", token=token).json()["total"]
+        relay.cli("relay", "verify")
+        relay.cli("relay", "rebuild")
+    finally:
+        service.close()
+        relay.close()
+    assert [] == service.complaints() + relay.complaints()
