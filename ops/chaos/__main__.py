@@ -43,16 +43,17 @@ def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m ops.chaos", description="Break things under load, then count every click."
     )
     add = parser.add_argument
-    add("--full", action="store_true", help="every scenario, at length: up to an hour")
+    add("--full", action="store_true", help="every scenario but SOAK, at length: up to an hour")
     add("--only", metavar="NAME[,NAME]", help="these alone, at length")
     add("--list", action="store_true", help="list the scenarios")
     add("--seed", type=int, help="decides order and times; told at the start, whoever chose it")
     add("--seconds", type=float, help="how long each scenario injects faults, instead of its own")
+    add("--beat", type=float, help="of SOAK: seconds to each fault and look, instead of a minute")
     add("--json", type=Path, metavar="PATH", help="write everything there as well")
     add("--dir", type=Path, metavar="DIR", help="where data, and evidence of failures, is kept")
     given = parser.parse_args(argv)
     try:
-        given.chosen = chosen(given.only, full=given.full, seconds=given.seconds)
+        given.chosen = chosen(given.only, full=given.full, seconds=given.seconds, beat=given.beat)
     except ValueError as error:
         parser.error(str(error))
     return given

@@ -15,7 +15,7 @@ from time import monotonic
 
 import psycopg
 
-from ops.chaos import evidence
+from ops.chaos import course, evidence
 from ops.chaos.counting import count
 from ops.chaos.fault import Fault
 from ops.chaos.grounds import Standing
@@ -24,6 +24,8 @@ from ops.chaos.recovery import recoveries
 from ops.chaos.result import Result, targets
 from ops.chaos.scenario import Scenario
 from ops.chaos.scene import CAP, Scene, scene, stop
+from ops.chaos.soak.look import Look
+from ops.chaos.soak.trend import soak
 from tests.oracle import checks
 from tests.oracle.availability import (
     Injury,
@@ -57,6 +59,7 @@ class Seen:
     client: Client
     injuries: list[Injury] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     growth: int = 0
 
 
@@ -101,7 +104,10 @@ async def _perform(made: Scene, faults: Sequence[Fault], seen: Seen) -> None:
     try:
         await asyncio.sleep(CALM)
         before = descriptors(made)
-        await _inject(made, faults, seen.injuries)
+        if made.scenario.beat is None:
+            await course.inject(made, faults, seen.injuries)
+        else:
+            await course.soak(made, faults, seen.injuries, seen.looks)
         await asyncio.sleep(SETTLE)
         seen.growth = most_growth(before, descriptors(made))
     finally:
@@ -110,23 +116,6 @@ async def _perform(made: Scene, faults: Sequence[Fault], seen: Seen) -> None:
         counting.cancel()
         with suppress(asyncio.CancelledError):
             await counting
-
-
-async def _inject(made: Scene, faults: Sequence[Fault], injuries: list[Injury]) -> None:
-    """Inject one fault after another, at times that chance decides."""
-    scenario, chance = made.scenario, made.chance
-    end = monotonic() + scenario.seconds
-    while monotonic() < end:
-        fault = chance.choice(faults)
-        await asyncio.sleep(chance.uniform(*scenario.gap))
-        began = monotonic()
-        try:
-            await fault.inject()
-            fault.times += 1
-            await asyncio.sleep(chance.uniform(*scenario.hold))
-        finally:
-            await fault.heal()
-        injuries.append(Injury(fault.name, began, monotonic()))
 
 
 def _fallen(made: Scene) -> list[int]:
@@ -170,6 +159,9 @@ def _judge(made: Scene, seen: Seen, directory: Path) -> Result:
         exits=(),
         fallen=(),
         evidence=str(directory) if wrong else None,
+        soak=soak(made.scenario.beat, seen.looks, exchanges, seen.injuries)
+        if made.scenario.beat is not None
+        else None,
     )
 
 

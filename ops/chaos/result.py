@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from ops.chaos.scenario import Holds
+from ops.chaos.soak.trend import Soak
 from tests.oracle.availability import Availability
 from tests.oracle.checks import Finding
 from tests.oracle.client import CONNECTIONS
@@ -28,6 +29,12 @@ class Target:
         """Whether it does."""
         return self.measured >= self.bound if self.least else self.measured <= self.bound
 
+
+SWELLS = 0.05
+"""Share of its memory by which a process may grow in an hour, compared at the same age."""
+
+DRIFTS = 1.1
+"""The p99 of a soak's end, as a multiple of its beginning's."""
 
 LEFT_OPEN = 20 + CONNECTIONS
 """Descriptors that may come: a pool grows to its size, a worker that stays gets all the clients."""
@@ -65,6 +72,8 @@ class Result:
     """The exit codes of those that ended although nobody had killed or ended them."""
     targets: Sequence[Target] = field(default=())
     evidence: str | None = None
+    soak: Soak | None = None
+    """What grew; None: nobody looked."""
 
     def number(self, what: str) -> int:
         """How many of these the checks found."""
@@ -100,6 +109,13 @@ def targets(result: Result, holds: Holds) -> list[Target]:
         found.append(Target("302 again", max(result.found_again), holds.found_again))
     if holds.counted_again is not None and result.counted_again:
         found.append(Target("counted again", max(result.counted_again), holds.counted_again))
+    if result.soak is not None:
+        found += [
+            Target(f"growth of the {each.side} in an hour", each.slope / each.mean, SWELLS)
+            for each in result.soak.growths
+            if each.slope is not None
+        ]
+        found.append(Target("p99 of the end to the beginning", result.soak.drift, DRIFTS))
     return found
 
 
