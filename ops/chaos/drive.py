@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 
@@ -28,6 +29,7 @@ from ops.chaos.soak.look import Look
 from ops.chaos.soak.trend import soak
 from tests.oracle import checks
 from tests.oracle.availability import (
+    Availability,
     Injury,
     Sample,
     availability,
@@ -35,6 +37,7 @@ from tests.oracle.availability import (
     found_again,
     settled,
 )
+from tests.oracle.checks import Finding
 from tests.oracle.client import Client
 
 CALM = 2.0
@@ -48,7 +51,10 @@ SETTLED = 3.0
 ASKED = frozenset({0, -signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM})
 """Exit codes of processes that the drill has ended."""
 
-DRAIN = 60.0
+RECOVERS = 60.0
+"""Seconds after the last fault from which what has not come again never will; targets are stricter."""
+
+DRAIN = 120.0
 """Seconds until what is left in the outbox is called stuck; the target is stricter."""
 
 
@@ -109,6 +115,7 @@ async def _perform(made: Scene, faults: Sequence[Fault], seen: Seen) -> None:
         else:
             await course.soak(made, faults, seen.injuries, seen.looks)
         await asyncio.sleep(SETTLE)
+        await _recovered(seen)
         seen.growth = most_growth(before, descriptors(made))
     finally:
         over.set()
@@ -116,6 +123,22 @@ async def _perform(made: Scene, faults: Sequence[Fault], seen: Seen) -> None:
         counting.cancel()
         with suppress(asyncio.CancelledError):
             await counting
+
+
+async def _recovered(seen: Seen) -> None:
+    """Keep up the traffic until 302s and counted clicks have come again, or have had time enough."""
+    deadline = monotonic() + RECOVERS
+    while seen.injuries and monotonic() < deadline and not _felt_no_more(seen, seen.injuries[-1]):
+        await asyncio.sleep(0.1)
+
+
+def _felt_no_more(seen: Seen, last: Injury) -> bool:
+    # From the end: a soak has a million of them.
+    recent = takewhile(lambda each: each.meant >= last.over, reversed(seen.client.exchanges))
+    return (
+        found_again(list(recent), last) is not None
+        and counted_again(seen.samples, last) is not None
+    )
 
 
 def _fallen(made: Scene) -> list[int]:
@@ -137,9 +160,21 @@ def _judge(made: Scene, seen: Seen, directory: Path) -> Result:
         findings = checks.every(connection, CAP)
         deadlocks = _deadlocks(connection)
         summed = availability(exchanges)
-        wrong = any(findings) or summed.broken > 0
-        if wrong:
+        result = _summed_up(made, seen, summed, findings, deadlocks)
+        if not result.sound:
             evidence.leave(directory, connection, exchanges, seen.injuries, findings)
+            result = replace(result, evidence=str(directory))
+    return result
+
+
+def _summed_up(
+    made: Scene,
+    seen: Seen,
+    summed: Availability,
+    findings: Sequence[Finding],
+    deadlocks: int,
+) -> Result:
+    exchanges, beat = seen.client.exchanges, made.scenario.beat
     return Result(
         name=made.scenario.name,
         what=made.scenario.what,
@@ -158,10 +193,7 @@ def _judge(made: Scene, seen: Seen, directory: Path) -> Result:
         complaints=0,
         exits=(),
         fallen=(),
-        evidence=str(directory) if wrong else None,
-        soak=soak(made.scenario.beat, seen.looks, exchanges, seen.injuries)
-        if made.scenario.beat is not None
-        else None,
+        soak=None if beat is None else soak(beat, seen.looks, exchanges, seen.injuries),
     )
 
 

@@ -122,6 +122,7 @@ def wrong(result: Result) -> str:
     lines += [str(finding) for finding in result.findings if finding]
     if result.seen.broken:
         lines.append(f"{result.seen.broken} answers 5xx other than 503")
+    lines += [f"no {what} any more after the last fault" for what in result.hung]
     return "\n".join(lines)
 
 

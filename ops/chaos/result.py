@@ -80,9 +80,20 @@ class Result:
         return sum(finding.number for finding in self.findings if finding.what == what)
 
     @property
+    def hung(self) -> Sequence[str]:
+        """What did not come again after the last fault, although it was waited for."""
+        measured = {"302": self.found_again, "click counted": self.counted_again}
+        return [what for what, seconds in measured.items() if NEVER in seconds]
+
+    @property
     def sound(self) -> bool:
-        """Whether every invariant held."""
-        return not any(self.findings) and not self.seen.broken
+        """Whether every invariant held, and everything came again. How soon does not matter here."""
+        return not any(self.findings) and not self.seen.broken and not self.hung
+
+    @property
+    def punctual(self) -> bool:
+        """Whether every target was reached too."""
+        return all(target.holds for target in self.targets)
 
     @property
     def remarkable(self) -> bool:
