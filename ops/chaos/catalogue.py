@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from ops.chaos.scenario import Scenario
-from ops.chaos.scenarios import events, machine, network, processes, server
+from ops.chaos.scenarios import events, machine, network, processes, server, soak
 
 CATALOGUE: Final[Sequence[Scenario]] = (
     *processes.SCENARIOS,
@@ -15,19 +15,25 @@ CATALOGUE: Final[Sequence[Scenario]] = (
     *server.SCENARIOS,
     *network.SCENARIOS,
     *machine.SCENARIOS,
+    *soak.SCENARIOS,
 )
 
 
 def listed() -> str:
-    """Return the scenarios, a line each; those of the smoke set are marked."""
-    return "\n".join(
-        f"{scenario.name:<4} {'smoke' if scenario.smoke else '     '}  {scenario.what}"
-        for scenario in CATALOGUE
-    )
+    """Return the scenarios, a line each; those of the smoke set are marked, and soaks."""
+    return "\n".join(f"{each.name:<4} {_mark(each):<5}  {each.what}" for each in CATALOGUE)
 
 
-def chosen(only: str | None, *, full: bool, seconds: float | None = None) -> list[Scenario]:
-    """Return what to play: those named, a comma between, all, or the smoke set for its seconds.
+def chosen(
+    only: str | None,
+    *,
+    full: bool,
+    seconds: float | None = None,
+    beat: float | None = None,
+) -> list[Scenario]:
+    """Return what to play: those named, a comma between, all but soaks, or the smoke set.
+
+    `seconds` and `beat` take the place of their own, `beat` that of soaks alone.
 
     Raises ValueError.
     """
@@ -37,7 +43,13 @@ def chosen(only: str | None, *, full: bool, seconds: float | None = None) -> lis
             raise ValueError(f"nothing is called {', '.join(unknown)}; --list tells the names")
         found = [each for each in CATALOGUE if each.name in names]
     elif full:
-        found = list(CATALOGUE)
+        found = [each for each in CATALOGUE if each.beat is None]
     else:
         found = [replace(each, seconds=each.smoke) for each in CATALOGUE if each.smoke]
-    return found if seconds is None else [replace(each, seconds=seconds) for each in found]
+    if seconds is not None:
+        found = [replace(each, seconds=seconds) for each in found]
+    return found if beat is None else [replace(each, beat=each.beat and beat) for each in found]
+
+
+def _mark(scenario: Scenario) -> str:
+    return "smoke" if scenario.smoke else "soak" if scenario.beat else ""

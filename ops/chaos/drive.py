@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 
 import psycopg
 
-from ops.chaos import evidence
+from ops.chaos import course, evidence
 from ops.chaos.counting import count
 from ops.chaos.fault import Fault
 from ops.chaos.grounds import Standing
@@ -24,8 +25,11 @@ from ops.chaos.recovery import recoveries
 from ops.chaos.result import Result, targets
 from ops.chaos.scenario import Scenario
 from ops.chaos.scene import CAP, Scene, scene, stop
+from ops.chaos.soak.look import Look
+from ops.chaos.soak.trend import soak
 from tests.oracle import checks
 from tests.oracle.availability import (
+    Availability,
     Injury,
     Sample,
     availability,
@@ -33,6 +37,7 @@ from tests.oracle.availability import (
     found_again,
     settled,
 )
+from tests.oracle.checks import Finding
 from tests.oracle.client import Client
 
 CALM = 2.0
@@ -46,7 +51,10 @@ SETTLED = 3.0
 ASKED = frozenset({0, -signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM})
 """Exit codes of processes that the drill has ended."""
 
-DRAIN = 60.0
+RECOVERS = 60.0
+"""Seconds after the last fault from which what has not come again never will; targets are stricter."""
+
+DRAIN = 120.0
 """Seconds until what is left in the outbox is called stuck; the target is stricter."""
 
 
@@ -57,6 +65,7 @@ class Seen:
     client: Client
     injuries: list[Injury] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     growth: int = 0
 
 
@@ -101,8 +110,12 @@ async def _perform(made: Scene, faults: Sequence[Fault], seen: Seen) -> None:
     try:
         await asyncio.sleep(CALM)
         before = descriptors(made)
-        await _inject(made, faults, seen.injuries)
+        if made.scenario.beat is None:
+            await course.inject(made, faults, seen.injuries)
+        else:
+            await course.soak(made, faults, seen.injuries, seen.looks)
         await asyncio.sleep(SETTLE)
+        await _recovered(seen)
         seen.growth = most_growth(before, descriptors(made))
     finally:
         over.set()
@@ -112,21 +125,20 @@ async def _perform(made: Scene, faults: Sequence[Fault], seen: Seen) -> None:
             await counting
 
 
-async def _inject(made: Scene, faults: Sequence[Fault], injuries: list[Injury]) -> None:
-    """Inject one fault after another, at times that chance decides."""
-    scenario, chance = made.scenario, made.chance
-    end = monotonic() + scenario.seconds
-    while monotonic() < end:
-        fault = chance.choice(faults)
-        await asyncio.sleep(chance.uniform(*scenario.gap))
-        began = monotonic()
-        try:
-            await fault.inject()
-            fault.times += 1
-            await asyncio.sleep(chance.uniform(*scenario.hold))
-        finally:
-            await fault.heal()
-        injuries.append(Injury(fault.name, began, monotonic()))
+async def _recovered(seen: Seen) -> None:
+    """Keep up the traffic until 302s and counted clicks have come again, or have had time enough."""
+    deadline = monotonic() + RECOVERS
+    while seen.injuries and monotonic() < deadline and not _felt_no_more(seen, seen.injuries[-1]):
+        await asyncio.sleep(0.1)
+
+
+def _felt_no_more(seen: Seen, last: Injury) -> bool:
+    # From the end: a soak has a million of them.
+    recent = takewhile(lambda each: each.meant >= last.over, reversed(seen.client.exchanges))
+    return (
+        found_again(list(recent), last) is not None
+        and counted_again(seen.samples, last) is not None
+    )
 
 
 def _fallen(made: Scene) -> list[int]:
@@ -148,9 +160,21 @@ def _judge(made: Scene, seen: Seen, directory: Path) -> Result:
         findings = checks.every(connection, CAP)
         deadlocks = _deadlocks(connection)
         summed = availability(exchanges)
-        wrong = any(findings) or summed.broken > 0
-        if wrong:
+        result = _summed_up(made, seen, summed, findings, deadlocks)
+        if not result.sound:
             evidence.leave(directory, connection, exchanges, seen.injuries, findings)
+            result = replace(result, evidence=str(directory))
+    return result
+
+
+def _summed_up(
+    made: Scene,
+    seen: Seen,
+    summed: Availability,
+    findings: Sequence[Finding],
+    deadlocks: int,
+) -> Result:
+    exchanges, beat = seen.client.exchanges, made.scenario.beat
     return Result(
         name=made.scenario.name,
         what=made.scenario.what,
@@ -169,7 +193,7 @@ def _judge(made: Scene, seen: Seen, directory: Path) -> Result:
         complaints=0,
         exits=(),
         fallen=(),
-        evidence=str(directory) if wrong else None,
+        soak=None if beat is None else soak(beat, seen.looks, exchanges, seen.injuries),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from math import isinf
 
 from ops.chaos.result import Result, Target, Whole, whole
+from ops.chaos.soak import report as soak_report
 
 HEAD = (
     "scenario",
@@ -30,6 +31,7 @@ def told(results: Sequence[Result], failed: Mapping[str, str], skipped: Mapping[
         targets(results),
         kinds(whole(results)),
     ]
+    parts += [soak_report.told(each.name, each.soak) for each in results if each.soak is not None]
     if missed := missed_targets(results):
         parts.append(missed)
     parts += [wrong(result) for result in results if not result.sound]
@@ -120,6 +122,7 @@ def wrong(result: Result) -> str:
     lines += [str(finding) for finding in result.findings if finding]
     if result.seen.broken:
         lines.append(f"{result.seen.broken} answers 5xx other than 503")
+    lines += [f"no {what} any more after the last fault" for what in result.hung]
     return "\n".join(lines)
 
 

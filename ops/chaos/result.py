@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from ops.chaos.scenario import Holds
+from ops.chaos.soak.trend import Soak
 from tests.oracle.availability import Availability
 from tests.oracle.checks import Finding
 from tests.oracle.client import CONNECTIONS
@@ -28,6 +29,12 @@ class Target:
         """Whether it does."""
         return self.measured >= self.bound if self.least else self.measured <= self.bound
 
+
+SWELLS = 0.05
+"""Share of its memory by which a process may grow in an hour, compared at the same age."""
+
+DRIFTS = 1.1
+"""The p99 of a soak's end, as a multiple of its beginning's."""
 
 LEFT_OPEN = 20 + CONNECTIONS
 """Descriptors that may come: a pool grows to its size, a worker that stays gets all the clients."""
@@ -65,15 +72,28 @@ class Result:
     """The exit codes of those that ended although nobody had killed or ended them."""
     targets: Sequence[Target] = field(default=())
     evidence: str | None = None
+    soak: Soak | None = None
+    """What grew; None: nobody looked."""
 
     def number(self, what: str) -> int:
         """How many of these the checks found."""
         return sum(finding.number for finding in self.findings if finding.what == what)
 
     @property
+    def hung(self) -> Sequence[str]:
+        """What did not come again after the last fault, although it was waited for."""
+        measured = {"302": self.found_again, "click counted": self.counted_again}
+        return [what for what, seconds in measured.items() if NEVER in seconds]
+
+    @property
     def sound(self) -> bool:
-        """Whether every invariant held."""
-        return not any(self.findings) and not self.seen.broken
+        """Whether every invariant held, and everything came again. How soon does not matter here."""
+        return not any(self.findings) and not self.seen.broken and not self.hung
+
+    @property
+    def punctual(self) -> bool:
+        """Whether every target was reached too."""
+        return all(target.holds for target in self.targets)
 
     @property
     def remarkable(self) -> bool:
@@ -100,6 +120,13 @@ def targets(result: Result, holds: Holds) -> list[Target]:
         found.append(Target("302 again", max(result.found_again), holds.found_again))
     if holds.counted_again is not None and result.counted_again:
         found.append(Target("counted again", max(result.counted_again), holds.counted_again))
+    if result.soak is not None:
+        found += [
+            Target(f"growth of the {each.side} in an hour", each.slope / each.mean, SWELLS)
+            for each in result.soak.growths
+            if each.slope is not None
+        ]
+        found.append(Target("p99 of the end to the beginning", result.soak.drift, DRIFTS))
     return found
 
 

@@ -69,6 +69,8 @@ class Scenario:
     clock: bool = False
     """Whether the processes' clock can be made to jump."""
     ground: Ground = "shared"
+    beat: float | None = None
+    """Of a soak: seconds from look to look, a fault in each; None: no soak, faults by `gap`."""
     holds: Holds = field(default_factory=Holds)
     smoke: float | None = None
     """Seconds in the smoke set; None: not in it."""

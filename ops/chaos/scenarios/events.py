@@ -16,7 +16,7 @@ SCENARIOS = (
         [FarFuture, partial(Poison, what="raises")],
         gap=(0.2, 1.0),
         holds=Holds(found_again=0.5, counted_again=2.0, found=1.0),
-        smoke=15,
+        smoke=10,
     ),
     Scenario(
         "F09",
@@ -58,6 +58,6 @@ SCENARIOS = (
         relays=4,
         relay={"RELAY_BATCH_SIZE": "100"},
         holds=Holds(found_again=0.5, counted_again=1.0, found=1.0),
-        smoke=15,
+        smoke=10,
     ),
 )

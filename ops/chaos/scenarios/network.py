@@ -22,7 +22,7 @@ SCENARIOS = (
         hold=(5.0, 10.0),
         through=["service"],
         holds=Holds(found=1.0),
-        smoke=15,
+        smoke=10,
     ),
     Scenario(
         "F23",
@@ -35,7 +35,7 @@ SCENARIOS = (
         through=["relay"],
         relay={"RELAY_BATCH_SIZE": "50"},
         holds=Holds(found_again=0.5, found=1.0),
-        smoke=15,
+        smoke=10,
     ),
     Scenario(
         "F24",

@@ -19,7 +19,7 @@ SCENARIOS = (
         [partial(Killed, side="service")],
         gap=(0.5, 3.0),
         seconds=180,
-        smoke=25,
+        smoke=15,
     ),
     Scenario(
         "F01w",
@@ -52,7 +52,7 @@ SCENARIOS = (
         seconds=180,
         relay={"RELAY_BATCH_SIZE": "500"},
         holds=UNFELT,
-        smoke=20,
+        smoke=12,
     ),
     Scenario(
         "F03t",

@@ -28,7 +28,7 @@ SCENARIOS = (
         seconds=60,
         hold=(5.0, 10.0),
         holds=Holds(found=0.999),
-        smoke=15,
+        smoke=10,
     ),
     Scenario(
         "F14s",
@@ -54,7 +54,7 @@ SCENARIOS = (
         seconds=60,
         gap=(3.0, 5.0),
         hold=(1.0, 10.0),
-        smoke=25,
+        smoke=15,
     ),
     Scenario(
         "F17",

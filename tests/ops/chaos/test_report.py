@@ -90,11 +90,20 @@ def test_what_holds(changes: Mapping[str, Any], holds: Holds, expected: Sequence
         {"findings": [Finding("O1", "lost", 1, ("request 7",))]},
         {"findings": [Finding("O4", "rollup differences", 2)]},
         {"seen": replace(RESULT.seen, broken=1)},
+        {"found_again": [0.5, NEVER]},
+        {"counted_again": [NEVER]},
     ],
 )
 def test_what_is_not_sound(changes: Mapping[str, Any]) -> None:
-    """A finding of any check, or an answer that nobody should get."""
+    """A finding of any check, an answer that nobody should get, or what did not come again."""
     assert [True, False] == [each.sound for each in (RESULT, result(**changes))]
+
+
+def test_a_target_never_decides_whether_it_is_sound() -> None:
+    """Late is not wrong: a missed target is told, and decides only for whoever asks for it."""
+    late = result(targets=[Target("302 again", 30.0, 2.0)], found_again=[30.0])
+    assert (True, False) == (late.sound, late.punctual)
+    assert RESULT.punctual
 
 
 def test_all_scenarios_are_summed_up() -> None:

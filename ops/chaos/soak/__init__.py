@@ -1,0 +1,1 @@
+"""A soak: hours of traffic, a fault in each beat, and looks at what must not grow."""
