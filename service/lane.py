@@ -10,9 +10,10 @@ from time import monotonic
 
 import psycopg
 
+from service.contract.fitness import DurabilityError, SchemaError
 from service.contract.observations import DatabaseUnavailable, Observer
 from service.contract.outbox import Resolved, Visit, visits_record
-from service.contract.postgres import Database, DurabilityError, SchemaError
+from service.contract.postgres import Database
 from service.contract.session import LIVELY, Session
 from service.contract.transience import is_stale, is_transient
 from service.contract.wire import cut

@@ -6,7 +6,8 @@ import asyncio
 
 import psycopg
 
-from service.contract.postgres import Database, SchemaError, schema_serves
+from service.contract.fitness import SchemaError, schema_serves
+from service.contract.postgres import Database
 from service.errors import Unavailable
 
 PATIENCE = 2.0

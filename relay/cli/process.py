@@ -18,7 +18,7 @@ from relay.settings import RelaySettings
 from relay.store.outbox import Backlog
 from relay.store.status import Status, relay_status
 from service.contract import process
-from service.contract.postgres import schema_check
+from service.contract.fitness import schema_check
 from service.contract.process import OK, say
 
 

@@ -11,7 +11,8 @@ import psycopg
 import migrations
 from relay.settings import RelaySettings
 from service.contract import process
-from service.contract.postgres import Database, database, schema_check
+from service.contract.fitness import schema_check
+from service.contract.postgres import Database, database
 
 T = TypeVar("T")
 

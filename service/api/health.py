@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import Field
 
 from service.api.operation import Answer, Operation, respond
-from service.contract.postgres import SCHEMA_HEAD
+from service.contract.fitness import SCHEMA_HEAD
 from service.errors import Unavailable
 from service.lifespan import DRAINING, READINESS
 

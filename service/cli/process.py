@@ -10,8 +10,9 @@ import typer
 
 import migrations
 from service.cli.session import migrated
+from service.contract.fitness import DurabilityError, EncodingError, SchemaError
 from service.contract.gate import pass_once
-from service.contract.postgres import DurabilityError, EncodingError, SchemaError, database
+from service.contract.postgres import database
 from service.contract.process import FAILED, MISCONFIGURED, OK, UNREACHABLE, introduce, run, say
 from service.contract.settings import ConfigurationError
 from service.server import serve as serve_app

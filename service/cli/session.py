@@ -8,7 +8,8 @@ from typing import TypeVar
 import psycopg
 
 import migrations
-from service.contract.postgres import Database, database, schema_check
+from service.contract.fitness import schema_check
+from service.contract.postgres import Database, database
 from service.contract.process import run, say
 from service.settings import ServiceSettings, secret_key
 

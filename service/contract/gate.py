@@ -6,20 +6,20 @@ import asyncio
 
 import psycopg
 
-from service.contract.observations import (
-    DatabaseReady,
-    DatabaseUnavailable,
-    DataLossAccepted,
-    Observer,
-)
-from service.contract.postgres import (
-    Database,
+from service.contract.fitness import (
     DurabilityError,
     durability_check,
     encoding_check,
     schema_check,
     schema_serves,
 )
+from service.contract.observations import (
+    DatabaseReady,
+    DatabaseUnavailable,
+    DataLossAccepted,
+    Observer,
+)
+from service.contract.postgres import Database
 from service.contract.settings import Settings
 
 PAUSE = 0.5

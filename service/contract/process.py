@@ -19,7 +19,8 @@ except ImportError:  # there is none for Windows
     from asyncio import new_event_loop as _loop_factory  # type: ignore[assignment]
 
 from service.contract.embedded import EmbeddedPostgresError
-from service.contract.postgres import Database, DurabilityError, EncodingError, SchemaError
+from service.contract.fitness import DurabilityError, EncodingError, SchemaError
+from service.contract.postgres import Database
 from service.contract.settings import ConfigurationError
 
 OK, FAILED, USAGE, UNREACHABLE, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 69, 78, 130

@@ -13,9 +13,10 @@ from relay.events import PendingEvent
 from relay.mover import Mover, Policy
 from relay.settlement import Terms
 from service.contract.events import Click, new_message_id
+from service.contract.fitness import durability_check
 from service.contract.observations import Observation
 from service.contract.outbox import Resolved
-from service.contract.postgres import Database, durability_check
+from service.contract.postgres import Database
 from service.recorder import Limits, Recorder
 from tests.support.proxy import Proxy, proxied
 

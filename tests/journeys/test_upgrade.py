@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 import migrations
-from service.contract.postgres import SCHEMA_HEAD, Database
+from service.contract.fitness import SCHEMA_HEAD
+from service.contract.postgres import Database
 from tests.support.http import fetch
 from tests.support.ledger import terminate
 from tests.support.processes import REPOSITORY, Process, Processes
@@ -54,10 +55,10 @@ def next_release(tmp_path: Path) -> Path:
             REPOSITORY / package, tree / package, ignore=shutil.ignore_patterns("__pycache__")
         )
     (tree / "migrations/versions" / f"{NEXT}_pre_more.py").write_text(ADDITIVE)
-    postgres = tree / "service/contract/postgres.py"
+    fitness = tree / "service/contract/fitness.py"
     old, new = f'SCHEMA_HEAD = "{SCHEMA_HEAD}"', f'SCHEMA_HEAD = "{NEXT}"'
-    assert 1 == postgres.read_text().count(old)
-    postgres.write_text(postgres.read_text().replace(old, new))
+    assert 1 == fitness.read_text().count(old)
+    fitness.write_text(fitness.read_text().replace(old, new))
     return tree
 
 

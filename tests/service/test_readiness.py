@@ -6,6 +6,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from service import readiness
+from service.contract.fitness import SCHEMA_HEAD
 from service.contract.postgres import Database
 from service.errors import Unavailable
 from service.readiness import Readiness
@@ -38,7 +39,7 @@ async def test_each_probe_asks_anew(db: AsyncConnection, database: Database) -> 
     await db.execute("UPDATE alembic_version SET version_num = '0001'")
     with pytest.raises(Unavailable, match="0001"):
         await asked.probe()
-    await db.execute("UPDATE alembic_version SET version_num = '0002'")
+    await db.execute("UPDATE alembic_version SET version_num = %s", (SCHEMA_HEAD,))
     await asked.probe()
 
 

@@ -15,9 +15,10 @@ from psycopg_pool import AsyncConnectionPool
 
 from service.contract import gate
 from service.contract.events import Click, new_message_id
+from service.contract.fitness import durability_check
 from service.contract.observations import DatabaseUnavailable, Observation
 from service.contract.outbox import Resolved
-from service.contract.postgres import Database, durability_check
+from service.contract.postgres import Database
 from service.errors import Unavailable
 from service.recorder import Limits, Recorder
 from service.settings import ServiceSettings

@@ -2,7 +2,7 @@ import psycopg
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 
-from service.contract.postgres import SCHEMA_HEAD
+from service.contract.fitness import SCHEMA_HEAD
 
 Client = TestClient[Request, Application]
 

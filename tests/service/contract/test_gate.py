@@ -9,6 +9,7 @@ import pytest
 from psycopg import AsyncConnection, sql
 
 from service.contract import gate as module
+from service.contract.fitness import DurabilityError, SchemaError
 from service.contract.gate import gate, pass_once
 from service.contract.observations import (
     DatabaseReady,
@@ -16,7 +17,7 @@ from service.contract.observations import (
     DataLossAccepted,
     Observation,
 )
-from service.contract.postgres import Database, DurabilityError, SchemaError
+from service.contract.postgres import Database
 from service.contract.settings import Settings
 from tests.support.clones import Template
 

@@ -14,7 +14,8 @@ import pytest
 import typer
 
 from service.contract.embedded import EmbeddedPostgresError
-from service.contract.postgres import Database, DurabilityError, SchemaError
+from service.contract.fitness import DurabilityError, SchemaError
+from service.contract.postgres import Database
 from service.contract.process import LIFELINE, command_line, introduce, run, say, stopping
 from service.contract.settings import ConfigurationError
 
