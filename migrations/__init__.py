@@ -2,7 +2,11 @@
 
 A revision file is named `NNNN_pre_*` when it must run before new code is deployed and
 `NNNN_post_*` when it must run after the last old process is gone. A released revision never changes.
+
+Alembic and SQLAlchemy are loaded by whoever migrates and not by every start, of which they would be a
+third: a service that was killed is back so much earlier.
 """
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
@@ -12,21 +16,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, pool
-from sqlalchemy.exc import DBAPIError
-
 if TYPE_CHECKING:
     import psycopg
+    from alembic.config import Config
 
     Connect = Callable[[], psycopg.Connection]
 
 
 def head() -> str:
     """Return the newest revision this code knows."""
+    from alembic.script import ScriptDirectory
+
     revision = ScriptDirectory.from_config(_config(None)).get_current_head()
     if revision is None:
         raise RuntimeError("migrations/versions holds no revision")
@@ -35,6 +35,9 @@ def head() -> str:
 
 def current(connect: Connect) -> str | None:
     """Return the revision the database is at, None when it has never been migrated."""
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import create_engine, pool
+
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=pool.NullPool)
     with _unwrapped(), engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
@@ -46,12 +49,16 @@ def upgrade(connect: Connect, revision: str = "head") -> None:
     Raises psycopg.errors.LockNotAvailable when a table stays locked for more than 5 s, rather than
     queueing every redirect behind the wait.
     """
+    from alembic import command
+
     with _unwrapped():
         command.upgrade(_config(connect), revision)
 
 
 def downgrade(connect: Connect, revision: str) -> None:
     """Take the database back to `revision` ("base" for none)."""
+    from alembic import command
+
     with _unwrapped():
         command.downgrade(_config(connect), revision)
 
@@ -59,6 +66,8 @@ def downgrade(connect: Connect, revision: str) -> None:
 @contextmanager
 def _unwrapped() -> Iterator[None]:
     """Let psycopg's errors out as they are, without SQLAlchemy's wrapping."""
+    from sqlalchemy.exc import DBAPIError
+
     try:
         yield
     except DBAPIError as error:
@@ -68,6 +77,8 @@ def _unwrapped() -> Iterator[None]:
 
 
 def _config(connect: Connect | None) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")

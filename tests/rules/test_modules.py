@@ -139,3 +139,16 @@ def test_importing_opens_nothing(tmp_path: Path) -> None:
     assert [] == opened
     assert [] == ours
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("package", ["service", "relay"])
+def test_a_start_loads_no_migrations(package: str) -> None:
+    """Nothing that migrates is loaded by who only serves: it would be a third of the start."""
+    ask = f"import sys, {package}.__main__, {package}.cli; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", ask], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "migrations" in loaded
+    assert set() == loaded & {"alembic", "sqlalchemy"}
