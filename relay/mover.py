@@ -116,10 +116,12 @@ class Mover:
         if stream.suspects and not moved.claimed:
             # Those that are due another relay holds.
             self._rested = monotonic() + REST
-        self._suspects_due = moved.suspects_due and monotonic() >= self._rested
+        # In turns: however many suspects are due, fresh events do not wait for the last of them.
+        self._suspects_due = (
+            moved.suspects_due and not stream.suspects and monotonic() >= self._rested
+        )
         if moved.claimed:
             self._report(moved, settlement, seconds)
-        # After suspects, however few, there may still be fresh events: those came second.
         return full or self._suspects_due or stream.suspects
 
     async def _batch(

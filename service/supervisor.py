@@ -96,17 +96,20 @@ class _Keeper:
                     self._replaced.clear()
                     running = self._running
                     if running is None:
-                        running = self._running = await Running.start(self._child, self._lifeline)
-                await _first(self._stop, asyncio.wait({running.ended}), self._replaced.wait())
-                if running is not self._running or not running.ended.done():
-                    continue
-                self._running = None
-                status = running.ended.result()
-                if status == MISCONFIGURED:
-                    self._stop.set()
-                    return status
-                if asyncio.get_running_loop().time() - running.started > STEADY:
-                    delay = FIRST_DELAY
+                        running = self._running = await self._start()
+                if running is None:
+                    status = os.EX_OSERR
+                else:
+                    await _first(self._stop, asyncio.wait({running.ended}), self._replaced.wait())
+                    if running is not self._running or not running.ended.done():
+                        continue
+                    self._running = None
+                    status = running.ended.result()
+                    if status == MISCONFIGURED:
+                        self._stop.set()
+                        return status
+                    if asyncio.get_running_loop().time() - running.started > STEADY:
+                        delay = FIRST_DELAY
                 self._observe(WorkerExited(self._child.name, status, delay))
                 await _first(self._stop, asyncio.sleep(delay), self._replaced.wait())
                 delay = min(delay * 2, LONGEST_DELAY)
@@ -124,7 +127,10 @@ class _Keeper:
         """
         readiness = Readiness()
         try:
-            successor = await Running.start(self._child, self._lifeline, readiness.theirs)
+            successor = await self._start(readiness.theirs)
+            if successor is None:
+                self._observe(ReplacementFailed(self._child.name, os.EX_OSERR))
+                return False
             try:
                 serves = await self._comes_to_serve(readiness)
             except BaseException:
@@ -147,6 +153,16 @@ class _Keeper:
         taken = asyncio.get_running_loop().time() - successor.started
         self._observe(WorkerReplaced(self._child.name, taken))
         return True
+
+    async def _start(self, ready: int | None = None) -> Running | None:
+        """Start a process; None when the machine has none to give, or has lost the program.
+
+        That may pass, and those that run need neither.
+        """
+        try:
+            return await Running.start(self._child, self._lifeline, ready)
+        except OSError:
+            return None
 
     async def _comes_to_serve(self, readiness: Readiness) -> bool:
         serving = asyncio.create_task(readiness.serves())

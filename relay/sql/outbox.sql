@@ -91,12 +91,15 @@ SELECT EXISTS (
            WHERE available_at <= now()
              AND (available_at, id) >= (%(since)s::timestamptz, %(since_id)s::bigint)
        ) AS events_due,
-       EXISTS (SELECT FROM pgqueuer WHERE entrypoint = 'move_clicks' AND status = 'queued')
+       -- A job that is due later, by a clock that was set back, is taken by nobody now.
+       EXISTS (SELECT FROM pgqueuer WHERE entrypoint = 'move_clicks' AND status = 'queued'
+                                      AND execute_after <= now())
            AS move_queued,
        EXISTS (
            SELECT FROM deleted_links
            WHERE purged_at IS NULL OR deleted_at < now() - interval '1 minute'
        ) AS links_deleted,
-       EXISTS (SELECT FROM pgqueuer WHERE entrypoint = 'purge_links' AND status = 'queued')
+       EXISTS (SELECT FROM pgqueuer WHERE entrypoint = 'purge_links' AND status = 'queued'
+                                      AND execute_after <= now())
            AS purge_queued,
        (now() - make_interval(secs => %(margin)s))::text AS seen

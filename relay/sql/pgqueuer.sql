@@ -1,11 +1,12 @@
 -- name: pgqueuer_enqueue
--- A job, unless one is queued already: many clicks make one job, not one each.
+-- A job, unless one is queued and due already: many clicks make one job, not one each.
 -- No dedupe_key: it would also count a picked job, and one that a killed relay had picked would
 -- hold every new one back until its heartbeat times out.
 INSERT INTO pgqueuer (priority, entrypoint, status)
 SELECT 0, %(entrypoint)s, 'queued'
 WHERE NOT EXISTS (
-    SELECT FROM pgqueuer WHERE entrypoint = %(entrypoint)s AND status = 'queued'
+    SELECT FROM pgqueuer
+    WHERE entrypoint = %(entrypoint)s AND status = 'queued' AND execute_after <= now()
 )
 
 -- name: pgqueuer_log_prune

@@ -98,6 +98,19 @@ async def test_partitions_are_made_at_the_start(
     assert 0 == await count(db, "clicks_default")
 
 
+async def test_a_job_due_in_the_future_holds_nothing_up(
+    db: AsyncConnection, mover: Mover, start: Start
+) -> None:
+    """A job left by a clock that was set back since, which nobody takes yet, is not waited for."""
+    await db.execute(
+        "INSERT INTO pgqueuer (priority, entrypoint, status, execute_after)"
+        " VALUES (0, 'move_clicks', 'queued', now() + interval '1 hour')"
+    )
+    async with running(start(mover)):
+        await make_events(db, await make_link(db), 3)
+        await arrived(db, 3)
+
+
 async def test_many_clicks_one_job(
     db: AsyncConnection, make_mover: MakeMover, start: Start, observed: list[Observation]
 ) -> None:

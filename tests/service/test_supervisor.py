@@ -299,6 +299,48 @@ async def test_one_that_does_not_come_to_serve_replaces_nobody(
     assert [ReplacementFailed("0", status)] == observed
 
 
+async def test_one_that_cannot_be_started_replaces_nobody(
+    observed: list[Observation],
+    hello: Callable[[str], tuple[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program that is not there, amid an upgrade, ends nobody; once it is back it is started."""
+    monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
+    (says, path), (other, there_is_other) = hello("child"), hello("other")
+    program = path.with_name("program")
+    program.symlink_to(sys.executable)
+    gone = Child("gone", [str(program), "-S", "-c", f"{says}; {SLEEPS}"])
+    stop, again = asyncio.Event(), asyncio.Event()
+    kept = Supervisor([gone, child("other", f"{other}; {SLEEPS}")], observed.append, grace=20.0)
+    running = asyncio.create_task(kept.run(stop, again))
+    await there(path, there_is_other)
+    program.unlink()
+    again.set()
+
+    async def told() -> bool:
+        return bool(observed)
+
+    await until(told)
+    assert [ReplacementFailed("gone", os.EX_OSERR)] == observed
+    first = int(path.read_text())
+    assert alive(first)
+    path.unlink()
+    os.kill(first, signal.SIGKILL)
+
+    async def told_thrice() -> bool:
+        return len(observed) >= 3
+
+    await until(told_thrice)
+    assert [-9, os.EX_OSERR] == [
+        each.status for each in observed[1:3] if isinstance(each, WorkerExited)
+    ]
+    assert alive(int(there_is_other.read_text()))
+    program.symlink_to(sys.executable)
+    await there(path)
+    stop.set()
+    assert 0 == await asyncio.wait_for(running, 20)
+
+
 async def test_one_that_is_silent_replaces_nobody(
     observed: list[Observation],
     hello: Callable[[str], tuple[str, Path]],
