@@ -80,7 +80,7 @@ class Drill:
         # A scenario's chance is its own: alone it goes as it went among the others.
         chance = random.Random(f"{self.seed} {scenario.name}")
         try:
-            with ground(scenario.ground, common, directory) as standing:
+            with ground(scenario, common, directory) as standing:
                 result = asyncio.run(play(scenario, standing, chance, directory))
         except Missing as error:
             self.skipped[scenario.name] = str(error)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
 import psycopg
+from psycopg import sql
 
 from ops.chaos.errors import ChaosError
 from service.contract.embedded import EmbeddedPostgres
@@ -90,8 +91,11 @@ class Cluster:
 
 
 @contextmanager
-def alone(directory: Path) -> Iterator[Cluster]:
-    """Make one below `directory`, the relay's role in it; stop it at the end."""
+def alone(directory: Path, settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+    """Make one below `directory`, the relay's role in it; stop it at the end.
+
+    It is started a second time for settings, since some of them need that.
+    """
     directory.mkdir(exist_ok=True)
     made = Cluster(directory)
     try:
@@ -101,7 +105,13 @@ def alone(directory: Path) -> Iterator[Cluster]:
             # Small enough for a small disk, and checkpoints come often.
             admin.execute("ALTER SYSTEM SET max_wal_size = '128MB'")
             admin.execute("ALTER SYSTEM SET min_wal_size = '32MB'")
+            for name, value in (settings or {}).items():
+                statement = sql.SQL("ALTER SYSTEM SET {} = {}")
+                admin.execute(statement.format(sql.Identifier(name), sql.Literal(value)))
             admin.execute("SELECT pg_reload_conf()")
+        if settings:
+            made.stop("fast")
+            made.start()
         yield made
     finally:
         made.close()

@@ -99,7 +99,8 @@ async def play(
             fallen=fallen,
             complaints=len(complaints),
         )
-        return replace(result, targets=targets(result, scenario.holds))
+        own = [target for fault in faults for target in fault.targets()]
+        return replace(result, targets=[*targets(result, scenario.holds), *own])
 
 
 async def _perform(made: Scene, faults: Sequence[Fault], seen: Seen) -> None:
@@ -128,7 +129,9 @@ async def _perform(made: Scene, faults: Sequence[Fault], seen: Seen) -> None:
 async def _recovered(seen: Seen) -> None:
     """Keep up the traffic until 302s and counted clicks have come again, or have had time enough."""
     deadline = monotonic() + RECOVERS
-    while seen.injuries and monotonic() < deadline and not _felt_no_more(seen, seen.injuries[-1]):
+    while seen.injuries and monotonic() < deadline:
+        if _felt_no_more(seen, seen.injuries[-1]):
+            return
         await asyncio.sleep(0.1)
 
 

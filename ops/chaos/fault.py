@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
+from ops.chaos.result import Target
 from ops.chaos.scene import Scene
 
 
@@ -25,6 +27,10 @@ class Fault(ABC):
     async def prepare(self) -> None:
         """Do what must be done before the first request."""
         return
+
+    def targets(self) -> Sequence[Target]:
+        """Return what it has measured itself, with what should hold."""
+        return ()
 
     @abstractmethod
     async def inject(self) -> None:

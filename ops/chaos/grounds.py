@@ -10,10 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from psycopg import sql
+
 import migrations
 from ops.chaos.cluster import Cluster, alone
 from ops.chaos.errors import Missing
-from ops.chaos.scenario import Ground
+from ops.chaos.scenario import Scenario
 from service.contract.embedded.binaries import bin_dir
 from service.contract.postgres import Database
 from tests.support.bouncer import PROGRAM, Bouncer
@@ -28,6 +30,8 @@ class Standing:
     database: Callable[[], AbstractContextManager[Database]]
     directory: Path | None = None
     """The small disk."""
+    logs: Path | None = None
+    """Where the processes' words go, on a small disk."""
     standby: Cluster | None = None
     bouncer: Bouncer | None = None
 
@@ -42,17 +46,25 @@ def shared(made: Cluster, template: Template) -> Standing:
 
 
 @contextmanager
-def ground(kind: Ground, common: Standing, directory: Path) -> Iterator[Standing]:
+def ground(scenario: Scenario, common: Standing, directory: Path) -> Iterator[Standing]:
     """Yield what to stand on. Raises Missing when this machine has not what it needs."""
+    kind = scenario.ground
     if kind == "shared":
         yield common
+    elif kind == "small log":
+        with _small_disk(directory, LOG) as logs:
+            yield replace(common, logs=logs)
     elif kind == "pgbouncer":
         yield _pooled(common, directory)
     else:
-        place = _small_disk if kind == "small disk" else nullcontext
-        with place(directory) as where, alone((where or directory) / "cluster") as made:
+        small = kind in {"small disk", "small tablespace"}
+        place = _small_disk(directory, SMALL) if small else nullcontext()
+        below = directory / "disk" if kind == "small disk" else directory
+        with place as where, alone(below / "cluster", scenario.server) as made:
             migrations.upgrade(made.database.connect)
             own = Standing(made, lambda: nullcontext(made.database), directory=where)
+            if kind == "small tablespace" and where is not None:
+                _move_tables(made, where / "tables")
             if kind == "standby":
                 with _standby(made, directory / "standby") as standby:
                     yield replace(own, standby=standby)
@@ -87,15 +99,17 @@ def _pooled(common: Standing, directory: Path) -> Standing:
 
 SMALL = "size=300m,mode=711"
 
+LOG = "size=1m,mode=711"
+
 
 @contextmanager
-def _small_disk(directory: Path) -> Iterator[Path]:
+def _small_disk(directory: Path, options: str) -> Iterator[Path]:
     """Mount a small file system in memory; unmounted at the end."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         raise Missing("root and mount, for a disk small enough to be filled")
     disk = directory / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", SMALL, "everyclick-chaos", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", options, "everyclick-chaos", str(disk)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Missing(f"the right to mount a small disk: {done.stderr.strip()}")
@@ -103,6 +117,18 @@ def _small_disk(directory: Path) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=False)
+
+
+def _move_tables(made: Cluster, space: Path) -> None:
+    """Move every table and index to a tablespace of their own; the log of Postgres stays."""
+    space.mkdir(mode=0o700)
+    owner = (made.data / "postgres").stat()
+    os.chown(space, owner.st_uid, owner.st_gid)
+    with made.database.connect() as admin:
+        where = sql.Literal(str(space))
+        admin.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(where))
+        admin.execute("ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE small")
+        admin.execute("ALTER INDEX ALL IN TABLESPACE pg_default SET TABLESPACE small")
 
 
 @contextmanager

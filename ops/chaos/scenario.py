@@ -15,7 +15,9 @@ Side = Literal["service", "relay"]
 Span = tuple[float, float]
 """Least and most, in seconds; the seed decides."""
 
-Ground = Literal["shared", "small disk", "standby", "pgbouncer"]
+Ground = Literal[
+    "shared", "own", "small disk", "small tablespace", "small log", "standby", "pgbouncer"
+]
 """What the scenario stands on: the drill's one cluster, or something of its own."""
 
 
@@ -66,6 +68,8 @@ class Scenario:
     """The service's settings."""
     relay: Mapping[str, str] = field(default_factory=dict)
     """The relay's settings."""
+    server: Mapping[str, str] = field(default_factory=dict)
+    """Postgres' settings, on a ground of its own."""
     clock: bool = False
     """Whether the processes' clock can be made to jump."""
     ground: Ground = "shared"

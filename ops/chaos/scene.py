@@ -91,7 +91,7 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     """Set it up on a migrated database; end every process at the end, heard out into a file."""
     async with AsyncExitStack() as stack:
-        processes = Processes(directory, {"SECRET_KEY": SECRET_KEY})
+        processes = Processes(standing.logs or directory, {"SECRET_KEY": SECRET_KEY})
         made = Scene(scenario, standing, database, chance, directory, processes)
         stack.callback(_close, processes, directory / "processes.log")
         await _links(made)

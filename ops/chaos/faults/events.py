@@ -107,3 +107,20 @@ class Flood(Seeded):
 
     async def inject(self) -> None:
         await self.seed(self.number, "counted", "flood")
+
+
+GARBAGE = """
+INSERT INTO pgqueuer (priority, entrypoint, status, payload, headers)
+VALUES (0, 'move_clicks', 'queued', '\\xff00fe0a', NULL),
+       (0, 'move_clicks', 'queued', NULL, '["no object"]'),
+       (0, 'nobody_knows', 'queued', '\\xff00', '"nor this"')
+"""
+
+
+class Garbage(Fault):
+    """Jobs that PgQueuer can make nothing of: bytes, headers of another shape, an unknown name."""
+
+    name = "jobs of garbage"
+
+    async def inject(self) -> None:
+        await self.scene.execute(GARBAGE)

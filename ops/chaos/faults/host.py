@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import socket
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -116,6 +119,40 @@ class ClockJump(Fault):
         new = self.offset.with_suffix(".new")
         new.write_text(f"{seconds:g}")
         new.replace(self.offset)
+
+
+class Starved(Fault):
+    """Processes that compute without end take the cores; ours are nice to them, where that may end."""
+
+    name = "cores taken by others"
+
+    def __init__(self, scene: Scene, *, loops: int) -> None:
+        super().__init__(scene)
+        self.loops = loops
+        self._busy: list[subprocess.Popen[bytes]] = []
+
+    async def inject(self) -> None:
+        self._nice(10)
+        self._busy = await asyncio.to_thread(self._compute)
+
+    async def heal(self) -> None:
+        for each in self._busy:
+            each.kill()
+            each.wait()
+        self._nice(0)
+
+    def _compute(self) -> list[subprocess.Popen[bytes]]:
+        endless = [sys.executable, "-c", "while True: pass"]
+        return [subprocess.Popen(endless) for _ in range(self.loops)]
+
+    def _nice(self, niceness: int) -> None:
+        if os.geteuid() != 0:
+            return
+        for kept in (*self.scene.services, *self.scene.relays):
+            # Each thread has a niceness of its own.
+            for thread in Path(f"/proc/{kept.process.pid}/task").glob("*"):
+                with suppress(ProcessLookupError):
+                    os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
 
 
 async def _connected(scene: Scene, number: int) -> list[socket.socket]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,25 @@ class DiskFull(Fault):
                     if error.errno != errno.ENOSPC:
                         raise
                     await asyncio.sleep(0.05)
+
+
+class LogFull(Fault):
+    """The disk that service and relay log to is full, and stays so."""
+
+    name = "disk of the log full"
+
+    async def inject(self) -> None:
+        if self.scene.standing.logs is None:
+            raise ChaosError("The scene logs to no small disk.")
+        with (self.scene.standing.logs / "filler").open("ab", buffering=0) as file:
+            for size in (len(BLOCK), 1):
+                with suppress(OSError):
+                    while True:
+                        os.write(file.fileno(), BLOCK[:size])
+
+    async def heal(self) -> None:
+        if self.scene.standing.logs is not None:
+            (self.scene.standing.logs / "filler").unlink(missing_ok=True)
 
 
 class Failover(Fault):

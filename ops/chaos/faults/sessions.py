@@ -102,3 +102,18 @@ class Cancelled(Fault):
         for pid in await sessions(self.scene, self.side):
             with suppress(psycopg.Error):
                 await self.scene.execute("SELECT pg_cancel_backend(%(pid)s)", {"pid": pid})
+
+
+FAR = """
+SELECT setval(format('%%I.%%I', schemaname, sequencename)::regclass, %(far)s)
+FROM pg_sequences WHERE schemaname = 'public'
+"""
+
+
+class SequencesFar(Fault):
+    """Every sequence, PgQueuer's too, is about to pass what fits into 31 bits, then 32 …"""
+
+    name = "sequences far ahead"
+
+    async def inject(self) -> None:
+        await self.scene.execute(FAR, {"far": 2 ** (31 + self.times) - 20})

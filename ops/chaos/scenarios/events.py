@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from ops.chaos.faults.events import FarFuture, Flood, Poison
+from ops.chaos.faults.backlog import Backlog
+from ops.chaos.faults.events import FarFuture, Flood, Garbage, Poison
+from ops.chaos.faults.redrive import RedriveKilled
 from ops.chaos.faults.signals import Killed
 from ops.chaos.faults.together import Together
 from ops.chaos.scenario import Holds, Scenario
@@ -48,6 +50,29 @@ SCENARIOS = (
         [partial(Poison, what="sleeps")],
         gap=(1.0, 3.0),
         holds=Holds(found_again=0.5, found=1.0),
+    ),
+    Scenario(
+        "F11",
+        "a replay of dead letters killed in its middle, then given twice at once",
+        [partial(RedriveKilled, letters=4000)],
+        gap=(1.0, 2.0),
+        holds=Holds(found_again=0.5, found=1.0),
+    ),
+    Scenario(
+        "F13",
+        "jobs that PgQueuer can make nothing of",
+        [Garbage],
+        gap=(3.0, 5.0),
+        holds=Holds(found_again=0.5, counted_again=2.0, found=1.0),
+    ),
+    Scenario(
+        "F37",
+        "a million events have piled up when the relay comes back",
+        [partial(Backlog, number=1_000_000)],
+        rate=200,
+        seconds=1,
+        gap=(1.0, 1.0),
+        holds=Holds(found_again=0.5, found=0.999),
     ),
     Scenario(
         "F38",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from ops.chaos.faults.events import FarFuture, Flood, Poison
-from ops.chaos.faults.host import ClockJump, Descriptors, MemoryCap, SlowClients
+from ops.chaos.faults.host import ClockJump, Descriptors, MemoryCap, SlowClients, Starved
 from ops.chaos.faults.network import CommitCut, Reset, Silent
+from ops.chaos.faults.places import LogFull
 from ops.chaos.faults.server import Locked, ReadOnly
 from ops.chaos.faults.sessions import BackendKilled, PostgresDown, Terminated
 from ops.chaos.faults.signals import Ended, Frozen, Killed
@@ -45,6 +46,30 @@ SCENARIOS = (
         gap=(3.0, 5.0),
         hold=(5.0, 10.0),
         through=["service"],
+    ),
+    Scenario(
+        "F54",
+        "others compute on every core, service and relay are nice",
+        [partial(Starved, loops=4)],
+        rate=300,
+        gap=(2.0, 3.0),
+        hold=(5.0, 8.0),
+        relays=2,
+        holds=Holds(slowest=None),
+    ),
+    Scenario(
+        "F55",
+        "the disk they log to is full, as they run and as they start",
+        [
+            LogFull,
+            partial(Together, parts=[LogFull, partial(Killed, side="service")]),
+            partial(Together, parts=[LogFull, partial(Killed, side="relay")]),
+        ],
+        gap=(2.0, 3.0),
+        hold=(3.0, 5.0),
+        service={"LOG_LEVEL": "debug"},
+        relay={"LOG_LEVEL": "debug"},
+        ground="small log",
     ),
     Scenario(
         "F58",

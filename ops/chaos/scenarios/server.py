@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from ops.chaos.faults.events import Flood
+from ops.chaos.faults.pinned import Prepared, Slot
 from ops.chaos.faults.places import DiskFull, Failover
+from ops.chaos.faults.queue import QueueFull
 from ops.chaos.faults.server import (
     Impatient,
     Locked,
@@ -15,7 +17,13 @@ from ops.chaos.faults.server import (
     Snapshot,
     Storm,
 )
-from ops.chaos.faults.sessions import BackendKilled, Cancelled, PostgresDown, Terminated
+from ops.chaos.faults.sessions import (
+    BackendKilled,
+    Cancelled,
+    PostgresDown,
+    SequencesFar,
+    Terminated,
+)
 from ops.chaos.faults.signals import Killed
 from ops.chaos.faults.together import Together
 from ops.chaos.scenario import Holds, Scenario
@@ -123,6 +131,15 @@ SCENARIOS = (
         holds=Holds(found_again=0.5, found=1.0),
     ),
     Scenario(
+        "F36",
+        "a slot or a prepared transaction, left behind, holds vacuum back",
+        [Prepared, Slot],
+        hold=(5.0, 8.0),
+        ground="own",
+        server={"wal_level": "logical", "max_prepared_transactions": "4"},
+        holds=Holds(found_again=0.5, found=1.0),
+    ),
+    Scenario(
         "F40",
         "a statement_timeout on the relay that large batches do not meet",
         [
@@ -152,6 +169,15 @@ SCENARIOS = (
         holds=Holds(found_again=5.0, counted_again=10.0),
     ),
     Scenario(
+        "F43",
+        "the disk of the tables is full, that of the log of Postgres is not",
+        [DiskFull],
+        gap=(4.0, 6.0),
+        hold=(2.0, 6.0),
+        ground="small tablespace",
+        holds=Holds(found_again=5.0, counted_again=10.0),
+    ),
+    Scenario(
         "F44",
         "the primary dies and its synchronous standby takes over",
         [Failover],
@@ -168,5 +194,23 @@ SCENARIOS = (
         [ReadOnly],
         gap=(2.0, 4.0),
         hold=(2.0, 6.0),
+    ),
+    Scenario(
+        "F47",
+        "nobody can notify: a listener does not read, the queue is full",
+        [QueueFull],
+        gap=(2.0, 4.0),
+        hold=(5.0, 8.0),
+        ground="own",
+        server={"max_notify_queue_pages": "64"},
+        holds=Holds(found_again=0.5, found=1.0),
+    ),
+    Scenario(
+        "F49",
+        "every sequence passes what fits into 31 bits, and more",
+        [SequencesFar],
+        gap=(2.0, 4.0),
+        relays=2,
+        holds=Holds(found_again=0.5, found=1.0),
     ),
 )
