@@ -308,7 +308,7 @@ CREATE TABLE public.idempotency_keys (
     key text NOT NULL,
     request_hash bytea NOT NULL,
     status smallint,
-    location text,
+    headers jsonb,
     answer jsonb,
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );

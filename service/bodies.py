@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping
 from typing import NoReturn, TypeVar
 
 from aiohttp import hdrs, web
@@ -50,15 +49,15 @@ Q = TypeVar("Q", bound=Query)
 M = TypeVar("M", bound=BaseModel)
 
 
-async def body(request: web.Request, model: type[B]) -> B:
-    """Return the request's JSON body.
+async def body(request: web.Request, model: type[B], limit: int = LIMIT) -> B:
+    """Return the request's JSON body, of at most `limit` bytes.
 
     Raises UnsupportedType, TooLarge, TooSlow, Malformed, and Invalid naming each field by a JSON
     pointer.
     """
     _check_type(request)
-    members = _parsed(await _received(request))
-    return _checked(model, members, "/")
+    members = _parsed(await _received(request, limit))
+    return checked(model, members)
 
 
 def query(request: web.Request, model: type[Q]) -> Q:
@@ -68,7 +67,7 @@ def query(request: web.Request, model: type[Q]) -> Q:
     ]
     if repeated:
         raise Invalid([_problem(name, "Give it once.", "repeated") for name in repeated])
-    return _checked(model, request.query, "")
+    return checked(model, dict(request.query), "")
 
 
 def _check_type(request: web.Request) -> None:
@@ -82,14 +81,14 @@ def _check_type(request: web.Request) -> None:
         raise UnsupportedType
 
 
-async def _received(request: web.Request) -> bytes:
+async def _received(request: web.Request, limit: int) -> bytes:
     received = bytearray()
     try:
         async with asyncio.timeout(SECONDS):
             while chunk := await request.content.readany():
                 received += chunk
-                if len(received) > LIMIT:
-                    raise TooLarge(f"A body may have {LIMIT} bytes.")
+                if len(received) > limit:
+                    raise TooLarge(f"A body may have {limit} bytes here.")
     except TimeoutError as error:
         raise TooSlow(f"A body may take {SECONDS:.0f} seconds.") from error
     except (web.RequestPayloadError, HttpProcessingError) as error:
@@ -128,9 +127,10 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity, which Python reads and JSON does not have
 
 
-def _checked(model: type[M], members: Mapping[str, object], prefix: str) -> M:
+def checked(model: type[M], members: object, prefix: str = "/") -> M:
+    """Return the members as the model. Raises Invalid, naming each field behind `prefix`."""
     try:
-        return model.model_validate(dict(members))
+        return model.model_validate(members)
     except ValidationError as error:
         raise Invalid([_fault(detail, prefix) for detail in error.errors()[:PROBLEMS]]) from error
 

@@ -13,9 +13,11 @@ EveryclickError
 │   ├── CodeTaken        409  another link has this code
 │   └── EmailTaken       409  another account has this e-mail
 ├── Gone                 410  the link has expired or was disabled
+├── PreconditionFailed   412  it has changed since it was read
 ├── TooLarge             413
 ├── UnsupportedType      415
 ├── Invalid              422  fields with problems, each named
+├── KeyReused            422  an Idempotency-Key that was another request's
 └── Unavailable          503  the database did not commit in time; try again
 
 Refused                       a rule's no to one value; gathered into Invalid
@@ -117,6 +119,10 @@ class Gone(EveryclickError):
     status, code, title = 410, "gone", "This link has expired or was disabled"
 
 
+class PreconditionFailed(EveryclickError):
+    status, code, title = 412, "precondition_failed", "It has changed since it was read"
+
+
 class TooLarge(EveryclickError):
     status, code, title = 413, "too_large", "The body is too large"
 
@@ -135,6 +141,10 @@ class Invalid(EveryclickError):
         self.problems = tuple(problems)
         if len(self.problems) == 1:
             self.code = self.problems[0].code
+
+
+class KeyReused(EveryclickError):
+    status, code, title = 422, "idempotency_key_reused", "This key was another request's"
 
 
 class Unavailable(EveryclickError):

@@ -1,4 +1,4 @@
-"""The 302 itself, written in one piece."""
+"""The redirect itself, written in one piece."""
 
 from __future__ import annotations
 
@@ -6,18 +6,28 @@ from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 
+from service.contract.events import RedirectCode
+
+_FIRST = {
+    301: "HTTP/1.1 301 Moved Permanently",
+    302: "HTTP/1.1 302 Found",
+    307: "HTTP/1.1 307 Temporary Redirect",
+    308: "HTTP/1.1 308 Permanent Redirect",
+}
+
 
 class Found(web.StreamResponse):
-    """302 to `location`, which must be fit for a header: see links.is_safe_location.
+    """302, or what the link says, to `location`, which must be fit for a header: see links.is_safe_location.
 
     aiohttp's own response is a quarter of what a redirect costs in Python: headers are collected
     in a multidict, completed, serialised and handed on by six coroutines. These never vary, so
     they are one string. Nobody can add to them, and on_response_prepare is not signalled.
     """
 
-    def __init__(self, location: str) -> None:
-        super().__init__(status=302)
+    def __init__(self, location: str, status: RedirectCode = 302) -> None:
+        super().__init__(status=status)
         self._location = location
+        self._first = _FIRST[status]
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write the whole response. Raises ConnectionResetError when the client has gone."""
@@ -32,11 +42,12 @@ class Found(web.StreamResponse):
             connection = "Connection: close\r\n"
         elif request.version != HttpVersion11:
             connection = "Connection: keep-alive\r\n"
-        # no-store: a redirect that a browser or a proxy keeps is a click that nobody counts.
+        # no-store, for those that redirect for good too: one that a browser or a proxy keeps is a
+        # click that nobody counts.
         # Server: without ours, aiohttp's tells its version and Python's.
         transport.write(
             (
-                f"HTTP/1.1 302 Found\r\nLocation: {self._location}\r\nCache-Control: no-store\r\n"
+                f"{self._first}\r\nLocation: {self._location}\r\nCache-Control: no-store\r\n"
                 f"Content-Length: 0\r\nServer: everyclick\r\nDate: {rfc822_formatted_time()}\r\n"
                 f"{connection}\r\n"
             ).encode("ascii")

@@ -6,8 +6,10 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import cast, get_args
 
 from service import targets
+from service.contract.events import RedirectCode
 from service.errors import Refused
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -69,6 +71,14 @@ def target(text: str) -> str:
 def is_safe_location(text: str) -> bool:
     """Whether a stored target may become a header: printable ASCII without spaces, nothing else."""
     return text.isascii() and text.isprintable() and " " not in text and text != ""
+
+
+def redirect_code(number: int) -> RedirectCode:
+    """Return the number. Raises Refused: bad_redirect_code."""
+    for known in get_args(RedirectCode):
+        if number == known:
+            return cast("RedirectCode", known)
+    raise Refused("bad_redirect_code", "Use 301, 302, 307 or 308.")
 
 
 def title(text: str) -> str | None:

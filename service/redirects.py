@@ -58,7 +58,7 @@ class Redirects:
                 outcome = "gone"
                 return self._told(answer(Gone()))
             outcome = "found"
-            return self._told(Found(target))
+            return self._told(Found(target, resolved.redirect_code))
         except EveryclickError as error:
             return self._told(answer(error))
         except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace

@@ -54,7 +54,7 @@ CREATE TABLE idempotency_keys (
     key          text NOT NULL,
     request_hash bytea NOT NULL,
     status       smallint,
-    location     text,
+    headers      jsonb,
     answer       jsonb,
     created_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, key)

@@ -29,12 +29,14 @@ def add(
     url: Annotated[str, typer.Argument(help="Where the link leads.")],
     code: Annotated[str | None, typer.Option(help="The code to use; else a random one.")] = None,
     owner: Annotated[str | None, typer.Option(help="E-mail of the account it belongs to.")] = None,
+    redirect_code: Annotated[int, typer.Option(help="301, 302, 307 or 308.")] = 302,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Make a link and print its short URL."""
     try:
         target = links.target(url)
         wanted = None if code is None else links.wanted_code(code)
+        kind = links.redirect_code(redirect_code)
     except Refused as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -46,7 +48,9 @@ def add(
                 return f"There is no account {owner}."
             owner_id = user.id
         for _ in range(1 if wanted else TRIES):
-            link = await link_create(connection, wanted or links.new_code(), target, owner_id)
+            link = await link_create(
+                connection, wanted or links.new_code(), target, owner_id, redirect_code=kind
+            )
             if link is not None:
                 return link
         return f"The code {wanted} is taken." if wanted else "No free code was found; try again."

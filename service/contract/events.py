@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, NewType
+from typing import Literal, NamedTuple, NewType
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 MessageId = NewType("MessageId", UUID)
 LinkId = NewType("LinkId", int)
+
+RedirectCode = Literal[301, 302, 307, 308]
+"""How a link redirects: for good or for now, and whether a form sent there stays a form."""
 
 TEXT_LIMIT = 1024
 """Characters kept of a referrer or a user agent; what is longer is cut, not refused."""

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from pydantic_core import to_json
 
 from service.contract import statements
-from service.contract.events import Click
+from service.contract.events import Click, RedirectCode
 
 _SQL = statements.load("service.contract")
 
@@ -21,6 +21,7 @@ class Resolved:
 
     target: str
     live: bool
+    redirect_code: RedirectCode = 302
 
 
 class Visit(NamedTuple):
@@ -43,7 +44,10 @@ async def visits_record(
     # click at 100 of them), and one parameter however many there are.
     document = to_json([_told(visit) for visit in visits]).decode()
     cursor = await connection.execute(_SQL["visits_record"], {"visits": document}, prepare=True)
-    return {code: Resolved(target, live) for code, target, live in await cursor.fetchall()}
+    return {
+        code: Resolved(target, live, redirect_code)
+        for code, target, live, redirect_code in await cursor.fetchall()
+    }
 
 
 def _told(visit: Visit) -> dict[str, object]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
+from pydantic_core import to_json
 
 from service.accounts import UserId
 from service.contract import statements
-from service.contract.events import LinkId
+from service.contract.events import LinkId, RedirectCode
 
 _SQL = statements.load("service")
 
@@ -31,6 +33,19 @@ class Link:
     created_at: datetime
     expires_at: datetime | None
     disabled_at: datetime | None
+    redirect_code: RedirectCode
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A link to be made with others."""
+
+    code: str
+    target: str
+    title: str | None
+    expires_at: datetime | None
+    redirect_code: RedirectCode
 
 
 async def link_create(
@@ -40,6 +55,7 @@ async def link_create(
     owner_id: UserId | None,
     title: str | None = None,
     expires_at: datetime | None = None,
+    redirect_code: RedirectCode = 302,
 ) -> Link | None:
     """Make a link. None: another one has the code."""
     async with connection.cursor(row_factory=class_row(Link)) as cursor:
@@ -51,9 +67,20 @@ async def link_create(
                 "owner_id": owner_id,
                 "title": title,
                 "expires_at": expires_at,
+                "redirect_code": redirect_code,
             },
         )
         return await cursor.fetchone()
+
+
+async def links_create(
+    connection: AsyncConnection, owner_id: UserId, rows: Sequence[NewRow]
+) -> list[Link]:
+    """Make many links, in any order. Those that are not in the answer have another's code."""
+    document = to_json([_told(row) for row in rows]).decode()
+    async with connection.cursor(row_factory=class_row(Link)) as cursor:
+        await cursor.execute(_SQL["links_create"], {"owner_id": owner_id, "links": document})
+        return await cursor.fetchall()
 
 
 async def link_by_code(connection: AsyncConnection, code: str) -> Link | None:
@@ -88,9 +115,12 @@ async def links_all(connection: AsyncConnection, below: LinkId, limit: int) -> l
         return await cursor.fetchall()
 
 
-async def link_update(connection: AsyncConnection, link: Link) -> None:
-    """Write what may change of a link: target, title, expires_at, disabled_at."""
-    await connection.execute(
+async def link_update(connection: AsyncConnection, link: Link) -> Link:
+    """Write what may change of a link and return it as its next version.
+
+    That is target, title, expires_at, disabled_at and redirect_code.
+    """
+    cursor = await connection.execute(
         _SQL["link_update"],
         {
             "id": link.id,
@@ -98,11 +128,24 @@ async def link_update(connection: AsyncConnection, link: Link) -> None:
             "title": link.title,
             "expires_at": link.expires_at,
             "disabled_at": link.disabled_at,
+            "redirect_code": link.redirect_code,
         },
     )
+    row = await cursor.fetchone()
+    return link if row is None else replace(link, version=row[0])
 
 
 async def link_delete(connection: AsyncConnection, link_id: LinkId) -> bool:
     """Remove a link and leave word for the relay, in one transaction. False: it was gone."""
     cursor = await connection.execute(_SQL["link_delete"], {"id": link_id})
     return await cursor.fetchone() is not None
+
+
+def _told(row: NewRow) -> dict[str, object]:
+    return {
+        "code": row.code,
+        "target": row.target,
+        "title": row.title,
+        "expires_at": row.expires_at,
+        "redirect_code": row.redirect_code,
+    }

@@ -5,7 +5,7 @@
 WITH visit AS (
     SELECT * FROM json_to_recordset(%(visits)s) AS visit (c text, m uuid, r text, u text)
 ), link AS (
-    SELECT id, code, target,
+    SELECT id, code, target, redirect_code,
            disabled_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AS live
     FROM links
     WHERE code = ANY (ARRAY(SELECT DISTINCT c FROM visit))
@@ -17,4 +17,4 @@ WITH visit AS (
     -- A try whose COMMIT answer was lost is repeated with the same id.
     ON CONFLICT (message_id) DO NOTHING
 )
-SELECT code, target, live FROM link
+SELECT code, target, live, redirect_code FROM link

@@ -36,6 +36,7 @@ async def test_create_answers_the_link(client: Client, ada: Person) -> None:
         "url": URL,
         "short_url": f"http://127.0.0.1:8080/{code}",
         "title": None,
+        "redirect_code": 302,
         "created_at": link["created_at"],
         "expires_at": None,
         "disabled_at": None,
@@ -105,6 +106,15 @@ async def test_code_is_given_once(client: Client, ada: Person) -> None:
     assert [201] + [409] * 19 == sorted(answer.status for answer in answers)
     taken = next(answer for answer in answers if answer.status == 409)
     assert "code_taken" == (await taken.json())["code"]
+
+
+async def test_twenty_want_one_code(client: Client, ada: Person) -> None:
+    """Of twenty that ask for one code at once, one has it and nineteen are told that it is taken."""
+    wanted = {"url": URL, "code": "wanted"}
+    answers = await asyncio.gather(
+        *(client.post(LINKS, json=wanted, headers=ada.headers) for _ in range(20))
+    )
+    assert [201, *[409] * 19] == sorted(answer.status for answer in answers)
 
 
 async def test_codes_differ_by_case(client: Client, ada: Person) -> None:
@@ -240,6 +250,21 @@ async def test_list_is_paged_newest_first(client: Client, ada: Person, bob: Pers
         seen += [link["code"] for link in page["links"]]
         cursor = page["next"]
     assert ([3, 3, 1], codes[::-1]) == (pages, seen)
+
+
+async def test_pages_are_linked(client: Client, ada: Person, admin: Person) -> None:
+    """A Link header leads to each next page, of the same size and owner, and is not on the last."""
+    codes = [(await make(client, ada))["code"] for _ in range(5)]
+    seen: list[str] = []
+    page = await client.get(f"{LINKS}?limit=2&owner=ada%40example.com", headers=admin.headers)
+    while True:
+        seen += [link["code"] for link in (await page.json())["links"]]
+        if "Link" not in page.headers:
+            break
+        target = page.headers["Link"].removeprefix("<").removesuffix('>; rel="next"')
+        assert target.startswith(f"{LINKS}?limit=2&")
+        page = await client.get(target, headers=admin.headers)
+    assert codes[::-1] == seen
 
 
 async def test_last_full_page_has_no_next(client: Client, ada: Person) -> None:

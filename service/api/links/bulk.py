@@ -1,0 +1,202 @@
+"""POST /api/v1/links/bulk: up to a thousand links in one call, each with a result of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from aiohttp import web
+from psycopg import AsyncConnection
+from pydantic import Field, WithJsonSchema
+
+from service import links
+from service.accounts import UserId
+from service.api.idempotency import REPLAYED, Kept, idempotent
+from service.api.links.making import TRIES
+from service.api.links.models import NewLink, Shown, shown
+from service.api.operation import CALLER, Answer, Operation, respond
+from service.bodies import Body, body, checked
+from service.connections import connection
+from service.errors import CodeTaken, EveryclickError, Invalid, Problem, Unavailable
+from service.lifespan import SETTINGS
+from service.store.links import Link, NewRow, links_create
+
+MOST = 1000
+"""Links in one call."""
+
+BODY_LIMIT = 4 * 1024 * 1024
+"""Bytes of such a call: a thousand of the longest targets and titles."""
+
+AT_ONCE = 50
+"""Links that are checked before redirects get their turn again."""
+
+
+class NewLinks(Body):
+    """Links to be made. What is wrong with one is told in its result and keeps no other from it."""
+
+    links: Annotated[
+        list[Any],
+        Field(min_length=1, max_length=MOST),
+        WithJsonSchema(
+            {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/NewLink"},
+                "minItems": 1,
+                "maxItems": MOST,
+            }
+        ),
+    ]
+
+
+class Wrong(Answer):
+    """A field's problem; the pointer leads into the body of the call."""
+
+    pointer: str
+    detail: str
+    code: str
+
+
+class Refusal(Answer):
+    """A link that was not made, and why."""
+
+    status: Literal[409, 422, 503]
+    code: str
+    detail: str
+    errors: list[Wrong]
+
+
+class Made(Answer):
+    """A link that was made."""
+
+    status: Literal[201] = 201
+    link: Shown
+
+
+class Results(Answer):
+    """A result for each link asked for, in the same order, and how many were made."""
+
+    created: int
+    results: list[Made | Refusal]
+
+
+async def create(request: web.Request) -> web.Response:
+    """Make many links: 200, whatever became of each."""
+    wanted = await body(request, NewLinks, BODY_LIMIT)
+    owner = request[CALLER].id
+
+    async def work(held: AsyncConnection) -> Kept:
+        found = await _made(held, owner, await _checked(wanted.links))
+        settings = request.app[SETTINGS]
+        results = [
+            Made(link=shown(each, settings)) if isinstance(each, Link) else _refusal(each)
+            for each in found
+        ]
+        created = sum(isinstance(each, Made) for each in results)
+        return Kept(200, {}, Results(created=created, results=results).model_dump(mode="json"))
+
+    async with connection(request) as held:
+        kept, again = await idempotent(held, request, owner, wanted, work)
+    return respond(Results.model_validate(kept.answer), headers=REPLAYED if again else None)
+
+
+async def _checked(items: Sequence[object]) -> list[NewLink | EveryclickError]:
+    """Check each item; of those that want the same code the first may have it."""
+    found: list[NewLink | EveryclickError] = []
+    codes: set[str] = set()
+    for number, item in enumerate(items):
+        if number % AT_ONCE == 0:
+            await asyncio.sleep(0)
+        try:
+            wanted = checked(NewLink, item)
+        except Invalid as error:
+            found.append(Invalid([_inside(number, problem) for problem in error.problems]))
+            continue
+        if wanted.code is not None and wanted.code in codes:
+            found.append(_taken(number))
+        else:
+            codes.update({wanted.code} if wanted.code else ())
+            found.append(wanted)
+    return found
+
+
+async def _made(
+    held: AsyncConnection, owner: UserId, items: Sequence[NewLink | EveryclickError]
+) -> list[Link | EveryclickError]:
+    """Make the links, drawing new codes for those whose random one was taken."""
+    made: dict[int, Link] = {}
+    wanted = {n: item for n, item in enumerate(items) if isinstance(item, NewLink)}
+    waiting = dict(wanted)
+    for _ in range(TRIES):
+        if not waiting:
+            break
+        codes = _coded(waiting)
+        rows = [_row(code, waiting[number]) for code, number in codes.items()]
+        for link in await links_create(held, owner, rows):
+            made[codes[link.code]] = link
+        # A code that was wished for and is taken will be taken the next time too.
+        waiting = {n: item for n, item in wanted.items() if n not in made and item.code is None}
+    return [_result(number, item, made) for number, item in enumerate(items)]
+
+
+def _coded(waiting: Mapping[int, NewLink]) -> dict[str, int]:
+    """A code for each item, and which one it is for."""
+    codes = {item.code: number for number, item in waiting.items() if item.code is not None}
+    for number, item in waiting.items():
+        if item.code is None:
+            while (code := links.new_code()) in codes:
+                pass
+            codes[code] = number
+    return codes
+
+
+def _row(code: str, item: NewLink) -> NewRow:
+    return NewRow(code, item.url, item.title, item.expires_at, item.redirect_code)
+
+
+def _result(
+    number: int, item: NewLink | EveryclickError, made: Mapping[int, Link]
+) -> Link | EveryclickError:
+    if isinstance(item, EveryclickError):
+        return item
+    if number in made:
+        return made[number]
+    return (
+        Unavailable("No free code was found; try again.") if item.code is None else _taken(number)
+    )
+
+
+def _taken(number: int) -> CodeTaken:
+    error = CodeTaken("Choose another code.")
+    error.problems = (Problem(f"/links/{number}/code", error.detail, error.code),)
+    return error
+
+
+def _inside(number: int, problem: Problem) -> Problem:
+    return Problem(f"/links/{number}{problem.pointer}", problem.detail, problem.code)
+
+
+def _refusal(error: EveryclickError) -> Refusal:
+    return Refusal.model_validate(
+        {
+            "status": error.status,
+            "code": error.code,
+            "detail": error.detail or str(error),
+            "errors": [
+                Wrong(pointer=each.pointer, detail=each.detail, code=each.code)
+                for each in error.problems
+            ],
+        }
+    )
+
+
+CREATE = Operation(
+    id="createLinks",
+    method="POST",
+    path="/api/v1/links/bulk",
+    handler=create,
+    access="links:write",
+    summary="Make up to 1,000 links; each has a result of its own, in the order of the call.",
+    body=NewLinks,
+    answers={200: Results},
+)

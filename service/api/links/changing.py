@@ -1,0 +1,79 @@
+"""PATCH and DELETE /api/v1/links/{code}."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from service.api.links.etags import check_match, etag
+from service.api.links.models import Change, Shown, shown
+from service.api.operation import CALLER, Operation, respond
+from service.api.ownership import coded, owned
+from service.bodies import body
+from service.connections import connection
+from service.errors import NotFound, PreconditionFailed
+from service.lifespan import SETTINGS
+from service.store.links import Link, link_delete, link_lock, link_update
+
+
+async def change(request: web.Request) -> web.Response:
+    """Change a link and return it as it is now; 412 when it is not in the state of If-Match."""
+    code = coded(request)
+    wanted = await body(request, Change)
+    async with connection(request) as held, held.transaction():
+        link = owned(await link_lock(held, code), request[CALLER])
+        check_match(request, link)
+        changed = await link_update(held, _changed(link, wanted, datetime.now(UTC)))
+    return respond(shown(changed, request.app[SETTINGS]), headers={"ETag": etag(changed)})
+
+
+async def delete(request: web.Request) -> web.Response:
+    """Remove a link at once; its clicks follow: 204; 412 when it is not in the state of If-Match."""
+    code = coded(request)
+    async with connection(request) as held, held.transaction():
+        link = owned(await link_lock(held, code), request[CALLER])
+        check_match(request, link)
+        await link_delete(held, link.id)
+    return web.Response(status=204)
+
+
+def _changed(link: Link, wanted: Change, now: datetime) -> Link:
+    given = wanted.model_fields_set
+    if "url" in given:
+        link = replace(link, target=wanted.url)
+    if "title" in given:
+        link = replace(link, title=wanted.title)
+    if "expires_at" in given:
+        link = replace(link, expires_at=wanted.expires_at)
+    if "redirect_code" in given:
+        link = replace(link, redirect_code=wanted.redirect_code)
+    if "disabled" in given:
+        link = replace(link, disabled_at=(link.disabled_at or now) if wanted.disabled else None)
+    return link
+
+
+OPERATIONS = (
+    Operation(
+        id="changeLink",
+        method="PATCH",
+        path="/api/v1/links/{code}",
+        handler=change,
+        access="links:write",
+        summary="Change a link; fields not given stay. With If-Match only in the state that is known.",
+        body=Change,
+        answers={200: Shown},
+        errors=(NotFound, PreconditionFailed),
+    ),
+    Operation(
+        id="deleteLink",
+        method="DELETE",
+        path="/api/v1/links/{code}",
+        handler=delete,
+        access="links:write",
+        summary="Remove a link at once; its clicks follow. With If-Match only in the state that is known.",
+        answers={204: None},
+        errors=(NotFound, PreconditionFailed),
+    ),
+)

@@ -1,0 +1,71 @@
+"""POST /api/v1/links."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from psycopg import AsyncConnection
+
+from service import links
+from service.accounts import UserId
+from service.api.idempotency import REPLAYED, Kept, idempotent
+from service.api.links.etags import etag
+from service.api.links.models import NewLink, Shown, shown
+from service.api.operation import CALLER, Operation, respond
+from service.bodies import body
+from service.connections import connection
+from service.errors import CodeTaken, Unavailable
+from service.lifespan import SETTINGS
+from service.store.links import Link, link_create
+
+TRIES = 5
+"""New codes that are tried; with 55^7 of them even a second try is rare."""
+
+
+async def create(request: web.Request) -> web.Response:
+    """Make a link: 201; 409 when the wanted code is taken."""
+    wanted = await body(request, NewLink)
+    owner = request[CALLER].id
+
+    async def work(held: AsyncConnection) -> Kept:
+        link = await _made(held, wanted, owner)
+        headers = {"Location": f"/api/v1/links/{link.code}", "ETag": etag(link)}
+        return Kept(201, headers, shown(link, request.app[SETTINGS]).model_dump(mode="json"))
+
+    async with connection(request) as held:
+        kept, again = await idempotent(held, request, owner, wanted, work)
+    return respond(
+        Shown.model_validate(kept.answer),
+        status=kept.status,
+        headers={**kept.headers, **(REPLAYED if again else {})},
+    )
+
+
+async def _made(held: AsyncConnection, wanted: NewLink, owner: UserId) -> Link:
+    for _ in range(TRIES if wanted.code is None else 1):
+        link = await link_create(
+            held,
+            wanted.code or links.new_code(),
+            wanted.url,
+            owner,
+            wanted.title,
+            wanted.expires_at,
+            wanted.redirect_code,
+        )
+        if link is not None:
+            return link
+    if wanted.code is not None:
+        raise CodeTaken("Choose another code.")
+    raise Unavailable("No free code was found; try again.")
+
+
+CREATE = Operation(
+    id="createLink",
+    method="POST",
+    path="/api/v1/links",
+    handler=create,
+    access="links:write",
+    summary="Make a link. With an Idempotency-Key, the same one again when asked again.",
+    body=NewLink,
+    answers={201: Shown},
+    errors=(CodeTaken,),
+)

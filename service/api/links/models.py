@@ -1,0 +1,98 @@
+"""What a link looks like on its way in and out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from service import links
+from service.api.operation import Answer
+from service.api.times import Instant
+from service.bodies import Body, Query
+from service.contract.events import RedirectCode
+from service.errors import Refused
+from service.settings import ServiceSettings
+from service.store.links import Link
+
+
+def _expiry(given: object) -> object:
+    return links.expiry(given, datetime.now(UTC)) if isinstance(given, str) else given
+
+
+Url = Annotated[str, AfterValidator(links.target)]
+Code = Annotated[str, AfterValidator(links.wanted_code)]
+Title = Annotated[str, AfterValidator(links.title)]
+Expiry = Annotated[datetime, BeforeValidator(_expiry)]
+
+
+class NewLink(Body):
+    """What a link is made of."""
+
+    url: Url
+    code: Code | None = None
+    title: Title | None = None
+    expires_at: Expiry | None = None
+    redirect_code: RedirectCode = 302
+
+
+class Change(Body):
+    """What is to become of a link: fields not given stay, null clears a title or an end."""
+
+    url: Url = ""  # never kept: what counts is which fields were given
+    title: Title | None = None
+    expires_at: Expiry | None = None
+    redirect_code: RedirectCode = 302
+    disabled: bool = False
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Change:
+        if not self.model_fields_set:
+            raise Refused("nothing_to_change", "Give at least one field.")
+        return self
+
+
+class Page(Query):
+    """Which links to list; `owner` is for admins."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,18}$")] | None = None
+    owner: str | None = None
+
+
+class Shown(Answer):
+    """A link; `owner` is an e-mail, none when nobody has it."""
+
+    code: str
+    url: str
+    short_url: str
+    title: str | None
+    redirect_code: RedirectCode
+    created_at: Instant
+    expires_at: Instant | None
+    disabled_at: Instant | None
+    owner: str | None
+
+
+class Listed(Answer):
+    """A page of links; `next` is the cursor of the one after it, none on the last."""
+
+    links: list[Shown]
+    next: str | None
+
+
+def shown(link: Link, settings: ServiceSettings) -> Shown:
+    """Return the link as it is answered."""
+    return Shown(
+        code=link.code,
+        url=link.target,
+        # From the settings only: what a client writes into Host must not end up in a link.
+        short_url=f"{settings.public_url}/{link.code}",
+        title=link.title,
+        redirect_code=link.redirect_code,
+        created_at=link.created_at,
+        expires_at=link.expires_at,
+        disabled_at=link.disabled_at,
+        owner=link.owner,
+    )

@@ -1,0 +1,106 @@
+"""A creation that is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+from aiohttp.test_utils import TestClient
+from aiohttp.web import Application, Request
+
+from tests.service.api.conftest import Person
+
+Client = TestClient[Request, Application]
+LINKS = "/api/v1/links"
+WANTED = {"url": "https://example.com/"}
+
+
+async def count(db: psycopg.AsyncConnection) -> int:
+    """How many links there are."""
+    row = await (await db.execute("SELECT count(*) FROM links")).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def keyed(who: Person, key: str = "order-1") -> dict[str, str]:
+    """Headers with a key."""
+    return {**who.headers, "Idempotency-Key": key}
+
+
+@pytest.mark.parametrize("path, wanted", [(LINKS, WANTED), (f"{LINKS}/bulk", {"links": [WANTED]})])
+async def test_the_same_again(
+    client: Client, db: psycopg.AsyncConnection, ada: Person, path: str, wanted: object
+) -> None:
+    """The same request with the same key answers the same, byte for byte, and makes nothing more."""
+    first = await client.post(path, json=wanted, headers=keyed(ada))
+    again = await client.post(path, json=wanted, headers=keyed(ada))
+    assert 1 == await count(db)
+    assert (first.status, await first.read()) == (again.status, await again.read())
+    for name in ("Location", "ETag"):
+        assert first.headers.get(name) == again.headers.get(name)
+    assert (None, "true") == (
+        first.headers.get("Idempotency-Replayed"),
+        again.headers.get("Idempotency-Replayed"),
+    )
+
+
+async def test_twenty_at_once(client: Client, db: psycopg.AsyncConnection, ada: Person) -> None:
+    """Twenty at the same moment make one link, and all of them are told of it."""
+    answers = await asyncio.gather(
+        *(client.post(LINKS, json=WANTED, headers=keyed(ada)) for _ in range(20))
+    )
+    assert 1 == await count(db)
+    assert {201} == {answer.status for answer in answers}
+    assert 1 == len({await answer.read() for answer in answers})
+    assert 19 == sum("Idempotency-Replayed" in answer.headers for answer in answers)
+
+
+async def test_another_request(client: Client, db: psycopg.AsyncConnection, ada: Person) -> None:
+    """The key of another request is refused, of another body as of another path."""
+    await client.post(LINKS, json=WANTED, headers=keyed(ada))
+    other = {"url": "https://example.org/"}
+    for path, wanted in ((LINKS, other), (f"{LINKS}/bulk", {"links": [WANTED]})):
+        response = await client.post(path, json=wanted, headers=keyed(ada))
+        assert (422, "idempotency_key_reused") == (
+            response.status,
+            (await response.json())["code"],
+        )
+    assert 1 == await count(db)
+
+
+async def test_keys_are_their_owners(
+    client: Client, db: psycopg.AsyncConnection, ada: Person, bob: Person
+) -> None:
+    """The same key of somebody else is another key."""
+    for who in (ada, bob):
+        response = await client.post(LINKS, json=WANTED, headers=keyed(who))
+        assert "Idempotency-Replayed" not in response.headers
+    assert 2 == await count(db)
+
+
+async def test_a_refusal_is_not_kept(client: Client, ada: Person) -> None:
+    """What was refused has done nothing: the next try is looked at anew."""
+    wanted = {**WANTED, "code": "later"}
+    await client.post(LINKS, json=wanted, headers=ada.headers)
+    assert 409 == (await client.post(LINKS, json=wanted, headers=keyed(ada))).status
+    await client.delete(f"{LINKS}/later", headers=ada.headers)
+    assert 201 == (await client.post(LINKS, json=wanted, headers=keyed(ada))).status
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\u00e9"])
+async def test_what_is_no_key(client: Client, ada: Person, key: str) -> None:
+    """A key that cannot be one is refused by name."""
+    response = await client.post(LINKS, json=WANTED, headers=keyed(ada, key))
+    assert (422, "bad_key") == (response.status, (await response.json())["code"])
+
+
+async def test_a_day_later(client: Client, db: psycopg.AsyncConnection, ada: Person) -> None:
+    """After a day a key is free again, and others' old ones are gone with it."""
+    for key in ("a", "b"):
+        await client.post(LINKS, json=WANTED, headers=keyed(ada, key))
+    await db.execute("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
+    response = await client.post(LINKS, json=WANTED, headers=keyed(ada, "a"))
+    assert (201, None) == (response.status, response.headers.get("Idempotency-Replayed"))
+    rows = await (await db.execute("SELECT key FROM idempotency_keys")).fetchall()
+    assert [("a",)] == rows
