@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -640,6 +641,30 @@ async def test_both_ways_of_moving_agree(
         ends.append((await cursor.fetchall(), await rollups(db)))
     assert [(12, 5, 1, 6, 0)] * 2 == lines
     assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("kind", ["deferred", "assert"])
+async def test_what_is_refused_late_or_oddly_is_its_own_too(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation], kind: str
+) -> None:
+    """What is refused at COMMIT only, or by an ASSERT, which OTHERS leaves out, is isolated at once."""
+    link = await make_link(db)
+    for n in range(40):
+        await make_event(db, link, user_agent="poison" if n % 2 else None)
+    if kind == "assert":
+        await do_on_insert(db, "poison", "ASSERT false, 'refused'")
+    else:
+        await refuse(db, "poison")
+        await db.execute("DROP TRIGGER refuse ON clicks")
+        await db.execute(
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON clicks"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    await one_pass(make_mover(backoff_seconds=60.0), db)
+    assert (20, 20) == (await count(db, "clicks"), await count(db, "outbox"))
+    assert [(1,)] == await (await db.execute("SELECT DISTINCT attempts FROM outbox")).fetchall()
+    assert 1 == len(batches(observed))
+    assert await rollups_equal_clicks(db)
 
 
 async def test_poison_takes_nobody_down_twice(
