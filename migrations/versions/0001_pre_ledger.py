@@ -216,6 +216,9 @@ BEGIN
     IF to_regclass(name) IS NOT NULL THEN
         RETURN false;
     END IF;
+    -- The relay's ROLLUPS: batches in flight end first, new ones come after. One that had chosen the
+    -- default partition for a stray would be refused there, and the event would pay for it.
+    PERFORM pg_advisory_xact_lock(7204316012);
     EXECUTE format('CREATE TABLE %I (LIKE clicks INCLUDING ALL)', name);
     LOCK TABLE clicks_default IN SHARE ROW EXCLUSIVE MODE;
     EXECUTE format(
