@@ -19,6 +19,8 @@ DECLARE
     moved uuid[] := '{}';
     stays uuid[] := '{}';
 BEGIN
+    -- What somebody's deferred constraint has against an event is said now, not at the end of all.
+    SET CONSTRAINTS ALL IMMEDIATE;
     FOR event IN
         SELECT * FROM outbox WHERE message_id = ANY (message_ids) ORDER BY message_id
     LOOP
@@ -36,7 +38,7 @@ BEGIN
                     event.referrer, event.user_agent
                 ) ON CONFLICT (message_id) DO NOTHING;
                 outcome := CASE WHEN FOUND THEN 'moved' ELSE 'duplicate' END;
-            EXCEPTION WHEN OTHERS THEN
+            EXCEPTION WHEN OTHERS OR assert_failure THEN
                 GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, error = MESSAGE_TEXT;
                 outcome := 'refused';
             END;
@@ -71,6 +73,9 @@ BEGIN
     IF to_regclass(name) IS NOT NULL THEN
         RETURN false;
     END IF;
+    -- The relay's ROLLUPS: batches in flight end first, new ones come after. One that had chosen the
+    -- default partition for a stray would be refused there, and the event would pay for it.
+    PERFORM pg_advisory_xact_lock(7204316012);
     EXECUTE format('CREATE TABLE %I (LIKE clicks INCLUDING ALL)', name);
     LOCK TABLE clicks_default IN SHARE ROW EXCLUSIVE MODE;
     EXECUTE format(

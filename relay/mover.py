@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from relay.events import PendingEvent
 from relay.frontier import Frontier
 from relay.pace import Pace
-from relay.settlement import Settlement, Terms, failure
+from relay.settlement import ASIDE, Settlement, Terms, failure
 from relay.store.clicks import Moved, clicks_move, clicks_move_each
 from relay.store.outbox import (
     outbox_claim_fresh,
@@ -21,14 +21,11 @@ from relay.store.outbox import (
     outbox_suspects_due,
 )
 from service.contract.events import MessageId
-from service.contract.observations import BatchMoved, EventSetAside, Observer
+from service.contract.observations import BatchMoved, Observer
 from service.contract.transience import is_drastic, is_transient, may_be_the_event
 
 EACH = 500
 """Events that are moved one by one in one transaction, at most."""
-
-ASIDE = 1.0
-"""Seconds an event steps aside for, without an attempt, when a passing error does not pass."""
 
 REST = 0.1
 """Seconds between two looks for suspects that another relay holds."""
@@ -79,7 +76,8 @@ class Mover:
     """Moves batches; remembers where it is in the outbox and how large a batch may be.
 
     A batch is one statement. One that Postgres refuses is followed by batches in which each event
-    is moved for itself: those that it can take land, those that it cannot cost an attempt each.
+    is moved for itself: those that it can take land, those that it cannot cost an attempt each, or
+    step aside when the error is one that should pass.
     """
 
     def __init__(self, policy: Policy, observe: Observer) -> None:
@@ -135,7 +133,7 @@ class Mover:
         try:
             moved, place = await clicks_move(connection, self._frontier.begin(), size)
         except psycopg.Error as error:
-            if not is_transient(error):
+            if not _of_the_batch(error):
                 stream.one_by_one = size
             raise
         self._frontier.passed(place)
@@ -158,9 +156,12 @@ class Mover:
                     errors[event.message_id] = error
             fit = [event.message_id for event in events if event.message_id not in errors]
             moved, refused = await clicks_move_each(connection, fit)
-            for refusal in refused.values():
-                if is_transient(refusal):
-                    raise refusal
+            passing = [refusal for refusal in refused.values() if is_transient(refusal)]
+            again = stream.pace.failures and len(events) < size
+            if passing and len(passing) == len(fit) and not again:
+                # All of them: it may be the moment's fault. When all that is due meets it again,
+                # it steps aside for those to come.
+                raise passing[0]
             settlement = await self._policy.terms.settle(connection, events, {**errors, **refused})
         stream.in_hand = ()
         stream.one_by_one = max(stream.one_by_one - size, 0) if len(events) == size else 0
@@ -169,29 +170,33 @@ class Mover:
 
     def _failed(self, stream: Stream, error: psycopg.Error) -> None:
         """Make the next batch smaller, or put the error down to the event that is alone in hand."""
-        transient = is_transient(error)
-        if not stream.in_hand and (not transient or stream.pace.size == 1):
+        if not stream.in_hand and (stream.one_by_one or stream.pace.size == 1):
             # Refused as a whole: one by one next. Or not even claimed: no event has a part in it.
             return
         events = len(stream.in_hand) or stream.pace.size
-        if stream.pace.failed(events, drastic=not transient or is_drastic(error)):
+        drastic = not is_transient(error) or is_drastic(error)
+        if stream.pace.failed(events, drastic=drastic):
             (event,) = stream.in_hand
             stream.verdict = Verdict(event, error)
 
     async def _judge(self, connection: AsyncConnection, stream: Stream, verdict: Verdict) -> None:
         """Charge the error to its event, or let the event step aside when it cannot be its own."""
         event, error = verdict.event, verdict.error
-        if is_transient(error) and not may_be_the_event(error):
-            aside = failure(event, error, ASIDE)
-            await outbox_set_aside(connection, aside)
-            self._observe(EventSetAside(str(event.message_id), aside.words, ASIDE))
-        else:
-            own = EventSuspected(error) if is_transient(error) else error
+        own = is_transient(error) and may_be_the_event(error)
+        reason = EventSuspected(error) if own else error
+        try:
             async with connection.transaction():
                 settlement = await self._policy.terms.settle(
-                    connection, [event], {event.message_id: own}
+                    connection, [event], {event.message_id: reason}
                 )
-            self._report(Moved(claimed=1), settlement, 0.0)
+        except psycopg.Error as refusal:
+            if connection.closed:
+                raise
+            # A dead letter that cannot be written must hold up nobody either.
+            aside = failure(event, refusal, ASIDE)
+            await outbox_set_aside(connection, [aside])
+            settlement = Settlement(aside=[(event, aside)])
+        self._report(Moved(claimed=1), settlement, 0.0)
         stream.verdict = None
         stream.pace.judged()
 
@@ -208,3 +213,8 @@ class Mover:
                 seconds=seconds,
             )
         )
+
+
+def _of_the_batch(error: psycopg.Error) -> bool:
+    """Tell whether it may have been too large a batch, rather than some event in it."""
+    return is_transient(error) and is_drastic(error)

@@ -29,6 +29,8 @@ SESSION: Settings = {
     # second otherwise; waiting for a lock is nobody's fault and told apart by its shorter bound.
     "statement_timeout": "6s",
     "lock_timeout": "3s",
+    # What a killed relay was at ends with it, not with its statement.
+    "client_connection_check_interval": "500ms",
     # Plans are made for what the statistics say, and may be kept: those of a quiet hour, when the
     # outbox is nearly empty and best read from end to end. So would a burst be, by every batch.
     "enable_seqscan": "off",

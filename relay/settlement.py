@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import AsyncConnection
 
 from relay.backoff import delay
 from relay.events import PendingEvent
-from relay.store.outbox import Failure, outbox_bury, outbox_retry
+from relay.store.outbox import Failure, outbox_bury, outbox_retry, outbox_set_aside
 from service.contract.events import MessageId
-from service.contract.observations import EventBuried, EventFailed, Observer
+from service.contract.observations import EventBuried, EventFailed, EventSetAside, Observer
+from service.contract.transience import is_transient
 
 MESSAGE_LIMIT = 2000
 """Characters kept of an error's text."""
+
+ASIDE = 1.0
+"""Seconds an event steps aside for, without an attempt, when it alone meets a passing error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Settlement:
 
     retried: Sequence[tuple[PendingEvent, Failure]] = ()
     buried: Sequence[tuple[PendingEvent, Failure]] = ()
+    aside: Sequence[tuple[PendingEvent, Failure]] = ()
 
     def report(self, observe: Observer) -> None:
         """Tell of each event. Call it after the commit."""
@@ -32,6 +38,8 @@ class Settlement:
             )
         for event, failure in self.buried:
             observe(EventBuried(str(event.message_id), event.attempts + 1, failure.words))
+        for event, failure in self.aside:
+            observe(EventSetAside(str(event.message_id), failure.words, failure.delay))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +59,21 @@ class Terms:
         events: Sequence[PendingEvent],
         errors: Mapping[MessageId, Exception],
     ) -> Settlement:
-        """Count an attempt for each event that failed; bury it when that was its last."""
+        """Count an attempt for each event that failed; bury it when that was its last.
+
+        Not for a passing error of the database: then the event steps aside.
+        """
         retried: list[tuple[PendingEvent, Failure]] = []
         buried: list[tuple[PendingEvent, Failure]] = []
+        aside: list[tuple[PendingEvent, Failure]] = []
         for event in events:
             error = errors.get(event.message_id)
             if error is None:
                 continue
             attempts = event.attempts + 1
-            if attempts >= self.max_attempts:
+            if isinstance(error, psycopg.Error) and is_transient(error):
+                aside.append((event, failure(event, error, ASIDE)))
+            elif attempts >= self.max_attempts:
                 buried.append((event, failure(event, error, 0.0)))
             else:
                 wait = delay(attempts, self.backoff_seconds, self.chance())
@@ -68,7 +82,9 @@ class Terms:
             await outbox_retry(connection, [each for _, each in retried])
         if buried:
             await outbox_bury(connection, [each for _, each in buried])
-        return Settlement(retried, buried)
+        if aside:
+            await outbox_set_aside(connection, [each for _, each in aside])
+        return Settlement(retried, buried, aside)
 
 
 def failure(event: PendingEvent, error: Exception, wait: float) -> Failure:

@@ -105,9 +105,9 @@ async def outbox_suspects_due(connection: AsyncConnection) -> bool:
     return row is not None and bool(row[0])
 
 
-async def outbox_set_aside(connection: AsyncConnection, failure: Failure) -> None:
-    """Make an event due again after a delay, at no attempt."""
-    await connection.execute(_SQL["outbox_set_aside"], _columns([failure]))
+async def outbox_set_aside(connection: AsyncConnection, failures: Sequence[Failure]) -> None:
+    """Make each event due again after its delay, at no attempt."""
+    await connection.execute(_SQL["outbox_set_aside"], _columns(failures))
 
 
 async def outbox_retry(connection: AsyncConnection, failures: Sequence[Failure]) -> None:

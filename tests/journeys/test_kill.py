@@ -48,6 +48,32 @@ def test_killed_relay_loses_nothing(
     processes.cli("relay", "verify")
 
 
+STUCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+
+
+def test_a_relay_killed_amid_what_never_ends(
+    processes: Processes, sql: psycopg.Connection, measured: Measured
+) -> None:
+    """Kill -9 while an event hangs and heeds no cancel: what the relay held is free all the same."""
+    add_events(sql, make_link(sql, "stuck"), 100)
+    sql.execute(
+        "CREATE FUNCTION stick() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN LOOP BEGIN"
+        " PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$"
+    )
+    sql.execute(
+        "CREATE TRIGGER stick BEFORE INSERT ON clicks FOR EACH ROW EXECUTE FUNCTION stick()"
+    )
+    first = processes.relay()
+    until(lambda: value(sql, STUCK) == 1, "a stuck relay")
+    first.kill()
+    killed = time.monotonic()
+    until(lambda: value(sql, STUCK) == 0, "the end of what it was at")
+    measured("kill of a relay to the end of a statement that never ends", time.monotonic() - killed)
+    sql.execute("DROP TRIGGER stick ON clicks")
+    processes.relay()
+    assert drained(sql) == {"outbox": 0, "clicks": 100, "dead_letters": 0}
+
+
 def postmaster(data_dir: Path) -> int:
     """The pid of the embedded server."""
     return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])

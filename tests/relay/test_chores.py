@@ -14,7 +14,7 @@ from relay.events import PendingEvent
 from relay.mover import Mover
 from relay.store.deleted_links import deleted_link_purge, deleted_link_purged
 from relay.store.outbox import outbox_work
-from relay.store.rollups import rollups_verify
+from relay.store.rollups import ROLLUPS, rollups_verify
 from service.contract.events import LinkId
 from service.contract.observations import (
     DatabaseUnavailable,
@@ -75,6 +75,23 @@ async def test_months_are_made_ahead(db: AsyncConnection, observed: list[Observa
         "clicks_default",
     ] == await partitions(db)
     assert [PartitionsMade(5)] == observed
+
+
+async def test_a_month_waits_for_batches_in_flight(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """It is not made under a batch that may have chosen the default partition: the batch's events
+    would be refused there, and pay for it.
+    """
+    await set_clock(db, "2030-05-10 12:00+00")
+    with held(database.conninfo, f"SELECT pg_advisory_xact_lock_shared({ROLLUPS})"):
+        await chores.make_partitions(db, observed.append)
+        assert ["clicks_default"] == await partitions(db)
+    assert ["make_partitions"] == [
+        each.doing for each in observed if isinstance(each, DatabaseUnavailable)
+    ]
+    await chores.make_partitions(db, observed.append)
+    assert 6 == len(await partitions(db))
 
 
 @pytest.mark.parametrize(

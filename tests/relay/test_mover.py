@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -393,9 +394,9 @@ async def test_a_transient_error_costs_nothing(
             raise RuntimeError("would cost an attempt")
 
     link = await make_link(db)
-    await make_events(db, link, 10)
     failing = await make_event(db, link)
-    await make_event(db, link, user_agent="moment")
+    for _ in range(10):
+        await make_event(db, link, user_agent="moment")
     await refuse(db, "moment", sqlstate)
     before = await (await db.execute("SELECT * FROM outbox ORDER BY id")).fetchall()
     mover = make_mover(handle=handle, backoff_seconds=60.0)
@@ -642,6 +643,30 @@ async def test_both_ways_of_moving_agree(
     assert ends[0] == ends[1]
 
 
+@pytest.mark.parametrize("kind", ["deferred", "assert"])
+async def test_what_is_refused_late_or_oddly_is_its_own_too(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation], kind: str
+) -> None:
+    """What is refused at COMMIT only, or by an ASSERT, which OTHERS leaves out, is isolated at once."""
+    link = await make_link(db)
+    for n in range(40):
+        await make_event(db, link, user_agent="poison" if n % 2 else None)
+    if kind == "assert":
+        await do_on_insert(db, "poison", "ASSERT false, 'refused'")
+    else:
+        await refuse(db, "poison")
+        await db.execute("DROP TRIGGER refuse ON clicks")
+        await db.execute(
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON clicks"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    await one_pass(make_mover(backoff_seconds=60.0), db)
+    assert (20, 20) == (await count(db, "clicks"), await count(db, "outbox"))
+    assert [(1,)] == await (await db.execute("SELECT DISTINCT attempts FROM outbox")).fetchall()
+    assert 1 == len(batches(observed))
+    assert await rollups_equal_clicks(db)
+
+
 async def test_poison_takes_nobody_down_twice(
     db: AsyncConnection, make_mover: MakeMover, observed: list[Observation]
 ) -> None:
@@ -697,6 +722,101 @@ async def test_an_event_that_kills_or_hangs_its_worker(
     # From 500 to one in three steps, then thrice alone; the second time it is alone with its like.
     assert losses == 6 + 3
     assert await rollups_equal_clicks(db)
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "42883", "53200"])
+@pytest.mark.parametrize("handle", [None, lambda _: None], ids=["batch", "each"])
+async def test_passing_errors_of_some_hold_up_nobody(
+    db: AsyncConnection,
+    make_mover: MakeMover,
+    observed: list[Observation],
+    sqlstate: str,
+    handle: Callable[[PendingEvent], None] | None,
+) -> None:
+    """Events that alone among others meet what should pass step aside at once, at no attempt."""
+    link = await make_link(db)
+    odd = {
+        await make_event(db, link, user_agent="odd" if n % 2 else None): bool(n % 2)
+        for n in range(40)
+    }
+    await refuse(db, "odd", sqlstate)
+    mover = make_mover(handle=handle)
+    if handle is None:
+        with pytest.raises(psycopg.Error):
+            await mover.move(db)
+    await mover.move(db)
+    assert {each for each in odd if not odd[each]} == await message_ids(db, "clicks")
+    cursor = await db.execute(
+        "SELECT DISTINCT attempts, available_at > now(), first_failed_at FROM outbox"
+    )
+    assert [(0, True, None)] == await cursor.fetchall()
+    assert 20 == len([each for each in observed if isinstance(each, EventSetAside)])
+    assert await rollups_equal_clicks(db)
+
+
+async def test_passing_errors_of_all_that_is_due_hold_up_nobody(
+    db: AsyncConnection, make_mover: MakeMover
+) -> None:
+    """All that is due meets what should pass: raised, once more, and then it steps aside at once."""
+    link = await make_link(db)
+    for _ in range(20):
+        await make_event(db, link, user_agent="odd")
+    await refuse(db, "odd", "40001")
+    mover = make_mover()
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            await mover.move(db)
+    assert not await mover.move(db)
+    cursor = await db.execute(
+        "SELECT count(*), max(attempts), min(available_at) > now() FROM outbox"
+    )
+    assert [(20, 0, True)] == await cursor.fetchall()
+
+
+@pytest.mark.parametrize("max_attempts", [1, 2])
+@pytest.mark.parametrize("sqlstate", ["P0001", "40001", "42883", "57014", "EC001"])
+async def test_a_dead_letter_that_is_refused_holds_up_nobody(
+    db: AsyncConnection,
+    database: Database,
+    make_mover: MakeMover,
+    observed: list[Observation],
+    max_attempts: int,
+    sqlstate: str,
+) -> None:
+    """An event that can neither land nor die steps aside; once it can, it dies after the cap."""
+    link = await make_link(db)
+    odd = await make_event(db, link, user_agent="odd")
+    sent = await make_events(db, link, 20)
+    await refuse(db, "odd")
+    await db.execute(
+        "CREATE FUNCTION immortal() RETURNS trigger LANGUAGE plpgsql AS $$"
+        f" BEGIN RAISE EXCEPTION 'immortal' USING ERRCODE = '{sqlstate}'; END $$".encode()
+    )
+    await db.execute(
+        "CREATE TRIGGER immortal BEFORE INSERT ON dead_letters"
+        " FOR EACH ROW EXECUTE FUNCTION immortal()"
+    )
+    mover = make_mover(max_attempts=max_attempts)
+
+    async def set_aside() -> None:
+        for _ in range(40):
+            if any(isinstance(each, EventSetAside) for each in observed):
+                return
+            with suppress(psycopg.Error):
+                await mover.move(db)
+        raise AssertionError("it is still in the way")
+
+    await set_aside()
+    with suppress(psycopg.Error):
+        await one_pass(mover, db)
+    assert set(sent) == await message_ids(db, "clicks")
+    cursor = await db.execute("SELECT message_id, attempts, available_at > now() FROM outbox")
+    assert [(odd, max_attempts - 1, True)] == await cursor.fetchall()
+    await db.execute("DROP TRIGGER immortal ON dead_letters")
+    await db.execute("UPDATE outbox SET available_at = now()")
+    await one_pass(mover, db)
+    cursor = await db.execute("SELECT message_id, attempts, error_class FROM dead_letters")
+    assert [(odd, max_attempts, "DataException")] == await cursor.fetchall()
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "42883", "53200"])
