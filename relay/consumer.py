@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal, assert_never
 
 import psycopg
 from pgqueuer import PgQueuer
@@ -17,6 +17,8 @@ from relay.driver import PoolDriver
 from relay.mover import Mover
 from service.contract.observations import DatabaseUnavailable, JobFailed, Observer
 from service.contract.transience import is_stale, is_transient
+
+JobName = Literal["move_clicks", "purge_links"]
 
 MOVE_CLICKS: Final = "move_clicks"
 PURGE_LINKS: Final = "purge_links"
@@ -42,6 +44,7 @@ class Consumer:
         self._queue = PgQueuer(driver)
         self.moving = False
         self.purging = False
+        self._unasked = False
         self._queue.entrypoint(MOVE_CLICKS, accepts_context=False)(self._move_clicks)
         self._queue.entrypoint(PURGE_LINKS, accepts_context=False)(self._purge_links)
         self._queue.schedule("make_partitions", "7 * * * *", accepts_context=False)(
@@ -64,9 +67,23 @@ class Consumer:
 
     def wake(self) -> None:
         """Look for a job now, should no notification come to say that there is one."""
+        self._unasked = False
         self._driver.wake()
 
-    async def _move_clicks(self, _: Job) -> None:
+    async def do_unasked(self, job: JobName, reason: psycopg.Error) -> None:
+        """Do a job that PgQueuer cannot be asked for, for the reason given."""
+        if not self._unasked:
+            self._unasked = True
+            self._observe(DatabaseUnavailable(doing="notify", error=str(reason).strip()))
+        match job:
+            case "move_clicks":
+                await self._move_clicks()
+            case "purge_links":
+                await self._purge_links()
+            case _:
+                assert_never(job)
+
+    async def _move_clicks(self, _: Job | None = None) -> None:
         """Move batches until nothing is due, or until asked to stop."""
         if self.moving:
             # Another job of ours is at it and will not stop before the outbox is empty.
@@ -81,7 +98,7 @@ class Consumer:
         while await self._mover.move(connection) and not self._queue.shutdown.is_set():
             pass
 
-    async def _purge_links(self, _: Job) -> None:
+    async def _purge_links(self, _: Job | None = None) -> None:
         if self.purging:
             return
         self.purging = True

@@ -115,6 +115,9 @@ async def _sessions(
                 observe(DatabaseUnavailable(doing="session", error=str(error).strip()))
             else:
                 observe(JobFailed("session", error))
+        except Exception as error:  # noqa: BLE001 - what PgQueuer could make nothing of ends nobody
+            observe(JobFailed("session", error))
+            session.distrust()
         await _finished(asyncio.sleep(PAUSE), stop)
     return True
 

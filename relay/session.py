@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from time import monotonic
 
 import psycopg
@@ -10,12 +11,19 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from relay import chores
-from relay.consumer import Consumer
+from relay.consumer import MOVE_CLICKS, PURGE_LINKS, Consumer
 from relay.driver import PoolDriver
 from relay.mover import Mover
 from relay.store.outbox import outbox_backlog
+from relay.store.pgqueuer import pgqueuer_discard
+from relay.store.status import server_strain
 from relay.watcher import Watcher
-from service.contract.observations import BacklogMeasured, DatabaseUnavailable, Observer
+from service.contract.observations import (
+    BacklogMeasured,
+    DatabaseUnavailable,
+    Observer,
+    ServerMeasured,
+)
 from service.contract.postgres import Database
 from service.contract.session import LIVELY
 from service.contract.session import Session as Settings
@@ -61,6 +69,11 @@ class Session:
         self._mover = mover
         self._observe = observe
         self._shutdown_timeout = shutdown_timeout
+        self._distrusts = False
+
+    def distrust(self) -> None:
+        """Before the next work is done, discard jobs that are none of ours: one may be to blame."""
+        self._distrusts = True
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Work until `stop`; true when the batch in hand could be finished in time.
@@ -77,6 +90,11 @@ class Session:
             ) as listener:
                 async with pool.connection() as connection:
                     await chores.make_partitions(connection, self._observe)
+                    if self._distrusts:
+                        # Not while nobody can be notified of it: then no job is needed, nor read.
+                        with suppress(psycopg.errors.ProgramLimitExceeded):
+                            await pgqueuer_discard(connection, (MOVE_CLICKS, PURGE_LINKS))
+                            self._distrusts = False
                 return await self._work(pool, listener, stop)
         finally:
             await pool.close(timeout=0.5)
@@ -119,6 +137,8 @@ class Session:
             began = monotonic()
             try:
                 async with pool.connection() as connection:
+                    strain = await server_strain(connection)
+                    self._observe(ServerMeasured(strain.held_back, strain.notifications))
                     backlog = await outbox_backlog(connection)
             except psycopg.errors.QueryCanceled as error:
                 # Too much to be counted in time: the gauges stay as they are, the work goes on.

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
+import psycopg
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from relay.consumer import MOVE_CLICKS, PURGE_LINKS, Consumer
+from relay.consumer import MOVE_CLICKS, PURGE_LINKS, Consumer, JobName
 from relay.frontier import Frontier
 from relay.store.outbox import outbox_work
 from relay.store.pgqueuer import pgqueuer_enqueue
+from relay.store.status import server_strain
 
 QUICK, IDLE = 0.1, 0.25
 """Seconds between two looks: quick while there is work, backing off to idle when there is none."""
@@ -40,13 +43,21 @@ class Watcher:
                     self._frontier.passed(work.place)
                 # Our own mover goes on until nothing is due; while it does, no job is needed.
                 if work.events_due and not self._consumer.moving:
-                    if not work.move_queued:
-                        await pgqueuer_enqueue(connection, MOVE_CLICKS)
-                    self._consumer.wake()
+                    await self._ask(connection, MOVE_CLICKS, queued=work.move_queued)
                 if work.links_deleted and not self._consumer.purging:
-                    if not work.purge_queued:
-                        await pgqueuer_enqueue(connection, PURGE_LINKS)
-                    self._consumer.wake()
+                    await self._ask(connection, PURGE_LINKS, queued=work.purge_queued)
                 busy = work.events_due or work.links_deleted
                 pause = QUICK if busy else min(pause * BACK_OFF, IDLE)
                 await asyncio.sleep(pause)
+
+    async def _ask(self, connection: AsyncConnection, job: JobName, *, queued: bool) -> None:
+        """Ask PgQueuer for a job; do it without PgQueuer when nobody can be notified of it."""
+        try:
+            if not queued:
+                await pgqueuer_enqueue(connection, job)
+        except psycopg.errors.ProgramLimitExceeded as error:
+            await self._consumer.do_unasked(job, error)
+            # Should whoever filled the queue be gone, this makes room in it.
+            await server_strain(connection)
+        else:
+            self._consumer.wake()

@@ -103,7 +103,7 @@ class Result:
 
 def targets(result: Result, holds: Holds) -> list[Target]:
     """Return what had to hold, as far as it was asked for and could be measured."""
-    found = [Target("traces in logs", result.complaints, 0)]
+    found = [Target("traces in logs", result.complaints, holds.traces)]
     found.append(Target("deadlocks", result.deadlocks, 0))
     found.append(Target("503 without Retry-After", result.seen.hopeless, 0))
     found.append(Target("processes that fell by themselves", len(result.fallen), 0))

@@ -41,6 +41,8 @@ class Holds:
     """Share of 302s from 3 s after the last fault on, at least."""
     slowest: float | None = 3.0
     """The slowest complete answer, at most."""
+    traces: float = 0
+    """Lines with a trace in the logs, at most: for what should be reported as a bug."""
     drained: float = 30.0
     """Traffic over to an empty outbox, at most."""
 

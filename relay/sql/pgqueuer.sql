@@ -9,6 +9,11 @@ WHERE NOT EXISTS (
     WHERE entrypoint = %(entrypoint)s AND status = 'queued' AND execute_after <= now()
 )
 
+-- name: pgqueuer_discard
+-- Jobs that are none of ours: ours carry nothing.
+DELETE FROM pgqueuer
+WHERE entrypoint = ANY (%(entrypoints)s) AND (payload IS NOT NULL OR headers IS NOT NULL)
+
 -- name: pgqueuer_log_prune
 -- PgQueuer's log of jobs, which it never prunes itself.
 DELETE FROM pgqueuer_log

@@ -21,3 +21,18 @@ SELECT count(*) FILTER (WHERE available_at <= now()) AS outbox_due,
         WHERE inhparent = 'clicks'::regclass AND inhrelid::regclass::text <> 'clicks_default')
            AS last_partition
 FROM outbox
+
+-- name: server_strain
+-- Whose old view keeps dead rows from being removed: a session's, a slot's, or that of a prepared
+-- transaction. And how full the queue of notifications is: to ask makes room in it, which nobody
+-- else does once it is full.
+SELECT greatest(
+           -- Of another database a view does not matter here; a standby's has none. Nor does vacuum's.
+           (SELECT max(age(backend_xmin)) FROM pg_stat_activity
+            WHERE pid <> pg_backend_pid() AND (datid IS NULL OR datname = current_database())
+              AND backend_type IS DISTINCT FROM 'autovacuum worker'),
+           (SELECT max(greatest(age(xmin), age(catalog_xmin))) FROM pg_replication_slots),
+           (SELECT max(age(transaction)) FROM pg_prepared_xacts WHERE database = current_database()),
+           0
+       ) AS held_back,
+       pg_notification_queue_usage() AS notifications

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import AsyncConnection
 
 from service.contract import statements
@@ -13,6 +15,13 @@ async def pgqueuer_enqueue(connection: AsyncConnection, entrypoint: str) -> bool
     """Queue a job unless one is queued already; false when one was."""
     cursor = await connection.execute(_SQL["pgqueuer_enqueue"], {"entrypoint": entrypoint})
     return cursor.rowcount == 1
+
+
+async def pgqueuer_discard(connection: AsyncConnection, entrypoints: Sequence[str]) -> int:
+    """Delete jobs of these names that carry what none of ours does; returns how many."""
+    values = {"entrypoints": list(entrypoints)}
+    cursor = await connection.execute(_SQL["pgqueuer_discard"], values)
+    return cursor.rowcount
 
 
 async def pgqueuer_log_prune(connection: AsyncConnection, hours: int) -> int:

@@ -43,3 +43,25 @@ async def relay_status(connection: AsyncConnection) -> Status:
     if found is None:
         raise AssertionError("an aggregate returns one row")
     return replace(found, relays=None) if behind_pooler(connection) else found
+
+
+@dataclass(frozen=True, slots=True)
+class Strain:
+    """What others do to the server.
+
+    `held_back`: transactions since the oldest view that somebody holds. `notifications`: how full
+    their queue is, from 0 to 1.
+    """
+
+    held_back: int
+    notifications: float
+
+
+async def server_strain(connection: AsyncConnection) -> Strain:
+    """Measure it. Room that nobody needs any more in the queue of notifications is made by that."""
+    async with connection.cursor(row_factory=class_row(Strain)) as cursor:
+        await cursor.execute(_SQL["server_strain"])
+        found = await cursor.fetchone()
+    if found is None:
+        raise AssertionError("a query without FROM returns one row")
+    return found

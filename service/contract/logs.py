@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from contextlib import suppress
 from dataclasses import fields
-from typing import Any, Literal, TextIO, assert_never
+from typing import Any, Literal, TextIO, assert_never, cast
 
 import structlog
 
@@ -31,6 +32,7 @@ from service.contract.observations import (
     ReplacementFailed,
     RequestFailed,
     RequestServed,
+    ServerMeasured,
     Stopped,
     WorkerExited,
     WorkerReplaced,
@@ -41,9 +43,28 @@ Level = Literal["debug", "info", "warning", "error"]
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
+class Unfailing:
+    """Writes to a stream what it can: a full disk costs lines of the log, and nothing else.
+
+    Whoever reports something is in the middle of a request or a batch.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def logger(level: Level, form: Literal["auto", "json", "console"], process: str) -> Observer:
     """Set logging up for this process and return the observer that writes the log."""
     structlog.contextvars.clear_contextvars()
+    stderr = cast("TextIO", Unfailing(sys.stderr))
     shared: list[structlog.typing.Processor] = [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.add_log_level,
@@ -53,12 +74,12 @@ def logger(level: Level, form: Literal["auto", "json", "console"], process: str)
     else:
         final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structured = structlog.wrap_logger(
-        structlog.WriteLogger(sys.stderr),
+        structlog.WriteLogger(stderr),
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         process=process,
     )
-    _adopt_libraries(sys.stderr, shared, final)
+    _adopt_libraries(stderr, shared, final)
 
     least: int = getattr(logging, level.upper())
 
@@ -82,7 +103,7 @@ def name_of(observation: Observation) -> str:
 def level_of(observation: Observation) -> Level:
     """Return how severe an observation is."""
     match observation:
-        case Redirected() | BacklogMeasured() | LogPruned():
+        case Redirected() | BacklogMeasured() | ServerMeasured() | LogPruned():
             return "debug"
         case RequestServed(route="/healthz" | "/readyz"):
             # Somebody asks every few seconds, for ever.

@@ -27,6 +27,7 @@ from service.contract.observations import (
     ReplacementFailed,
     RequestFailed,
     RequestServed,
+    ServerMeasured,
     Stopped,
     WorkerExited,
     WorkerReplaced,
@@ -106,6 +107,16 @@ class RelayMetrics:
             "everyclick_outbox_oldest_seconds", "Age of the oldest due event", registry=registry
         )
         self._dead = Gauge("everyclick_dead_letters", "Dead letters standing", registry=registry)
+        self._held_back = Gauge(
+            "everyclick_vacuum_held_back_transactions",
+            "Transactions since the oldest view that somebody holds",
+            registry=registry,
+        )
+        self._notifications = Gauge(
+            "everyclick_notification_queue_usage",
+            "How full the queue of notifications is, from 0 to 1",
+            registry=registry,
+        )
         self._failures = Counter(
             "everyclick_relay_job_failures",
             "Jobs that met an error nobody expected",
@@ -128,6 +139,9 @@ class RelayMetrics:
                 self._deferred.set(observation.deferred)
                 self._oldest.set(observation.oldest)
                 self._dead.set(observation.dead_letters)
+            case ServerMeasured():
+                self._held_back.set(observation.held_back)
+                self._notifications.set(observation.notifications)
             case JobFailed():
                 self._failures.inc()
             case DatabaseUnavailable():

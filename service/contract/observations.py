@@ -185,6 +185,16 @@ class BacklogMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerMeasured:
+    """What others do to the server: `held_back` is by how many transactions somebody's old view keeps
+    dead rows, `notifications` how full the queue of notifications is, from 0 to 1.
+    """
+
+    held_back: int
+    notifications: float
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionsMade:
     """Monthly partitions of `clicks` were made ahead of time."""
 
@@ -225,6 +235,7 @@ Observation = (
     | EventSetAside
     | JobFailed
     | BacklogMeasured
+    | ServerMeasured
     | PartitionsMade
     | LogPruned
     | LinkPurged

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NoReturn, TypeVar
 
 import psycopg
@@ -48,9 +48,10 @@ def introduce(database: Database) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal; stdout stays free for data."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """Tell the person at the terminal; stdout stays free for data. A full disk stops nobody."""
+    with suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 @asynccontextmanager
@@ -143,6 +144,14 @@ def _stay_deaf() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def _let_go_of_stderr() -> None:
+    # What a full disk has not taken would be tried once more at the very end, and change the code.
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def _unraised(unraisable: sys.UnraisableHookArgs) -> None:
     # Another thread may have been given a signal just before: Python tells that nobody took it.
     told = str(unraisable.exc_value)
@@ -182,4 +191,5 @@ def command_line(app: Callable[..., object]) -> NoReturn:
     else:
         code = result if isinstance(result, int) else OK
     _stay_deaf()
+    _let_go_of_stderr()
     sys.exit(code)

@@ -55,6 +55,38 @@ def test_a_life(database: Database, processes: Processes) -> None:
     assert "" == relay.stdout
 
 
+GARBAGE = """
+INSERT INTO pgqueuer (priority, entrypoint, status, payload, headers)
+VALUES (0, 'move_clicks', 'queued', '\\xff00fe', NULL),
+       (0, 'move_clicks', 'queued', NULL, '["no object"]'),
+       (0, 'purge_links', 'queued', NULL, '"nor this"')
+"""
+
+
+@pytest.mark.process
+def test_jobs_of_garbage_end_nobody(tmp_path: Path, database: Database) -> None:
+    """What PgQueuer can make nothing of is told, and gone; the same relay goes on counting."""
+    started = Processes(tmp_path, {"DATABASE_URL": url_of(database)})
+    try:
+        relay = started.relay()
+        with database.connect() as connection:
+            link = make_link(connection, "hello")
+
+            def number(table: str) -> object:
+                return connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchall()[0][0]
+
+            connection.execute(GARBAGE)
+            wait_until(lambda: relay.logged("job_failed"), "a line about it")
+            add_events(connection, link, 5)
+            wait_until(lambda: number("clicks") == 5, "five clicks")
+            strange = "pgqueuer WHERE headers IS NOT NULL OR payload IS NOT NULL"
+            wait_until(lambda: number(strange) == 0, "none of them left")
+        assert {"session"} == {line["job"] for line in relay.logged("job_failed")}
+        assert 0 == relay.stop().code
+    finally:
+        started.close()
+
+
 @pytest.mark.process
 def test_a_read_only_primary_is_waited_for(database: Database, processes: Processes) -> None:
     """A relay that may not write stays, says so once in a while, and goes on when it may."""

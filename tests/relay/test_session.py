@@ -395,3 +395,35 @@ async def test_a_server_that_says_nothing_is_left(
         proxy.go_on()
         async with running(session):
             await arrived(db, 10)
+
+
+NOBODY_HEARS = """
+CREATE FUNCTION full_queue() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE 'too many notifications in the NOTIFY queue' USING ERRCODE = '54000'; END $$;
+CREATE TRIGGER full_queue AFTER INSERT ON pgqueuer EXECUTE FUNCTION full_queue()
+"""
+
+
+async def test_a_full_queue_of_notifications_holds_up_nothing(
+    db: AsyncConnection, mover: Mover, start: Start, observed: list[Observation]
+) -> None:
+    """Clicks are moved and links purged without a job meanwhile, it is told once, then jobs go on."""
+    link = await make_link(db)
+    gone = await make_link(db, "gone")
+    await db.execute(NOBODY_HEARS)
+    await make_events(db, gone, 2)
+    async with running(start(mover)):
+        for clicks in (2, 5, 8):
+            await arrived(db, clicks)
+            await make_events(db, link, 3)
+        await arrived(db, 11)
+        await link_delete(db, gone)
+        await arrived(db, 9)
+        told = [each.doing for each in observed if isinstance(each, DatabaseUnavailable)]
+        assert ["notify"] == told
+        await db.execute("DROP TRIGGER full_queue ON pgqueuer")
+        await make_events(db, link, 4)
+        await arrived(db, 13)
+    assert await rollups_equal_clicks(db)
+    cursor = await db.execute("SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'")
+    assert await first(cursor) >= 1

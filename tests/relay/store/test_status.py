@@ -7,7 +7,7 @@ from psycopg import AsyncConnection
 from relay.mover import Mover
 from relay.session import LISTENER
 from relay.store.clicks import clicks_partitions
-from relay.store.status import relay_status
+from relay.store.status import relay_status, server_strain
 from service.contract.postgres import Database
 from tests.relay.conftest import MakeMover
 from tests.support.bouncer import bounced
@@ -68,3 +68,15 @@ async def test_behind_a_pooler(database: Database) -> None:
     with bounced(database) as bouncer:
         async with await bouncer.database.aconnect() as connection:
             assert None is (await relay_status(connection)).relays
+
+
+async def test_an_old_view_is_told(db: AsyncConnection, database: Database) -> None:
+    """By the transactions since it was taken; nothing of it is left once it has ended."""
+    async with await database.aconnect("holder") as holder:
+        await holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        await holder.execute("SELECT 1")
+        for _ in range(5):
+            await db.execute("SELECT pg_current_xact_id()")
+        strain = await server_strain(db)
+    assert strain.held_back >= 5
+    assert 0.0 <= strain.notifications < 0.5

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -17,6 +20,7 @@ from service.contract.observations import (
     Redirected,
     RequestFailed,
 )
+from service.contract.process import say
 
 ALL = get_args(Observation)
 
@@ -148,3 +152,19 @@ def test_auto_is_json_where_no_person_looks(written: Written) -> None:
     told = written()
     assert "batch_moved" in told
     assert not told.startswith("{")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a /dev/full")
+def test_a_full_disk_costs_lines_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, written: Written
+) -> None:
+    """Whoever reports goes on, be it an observation, a library's line, or words for a person."""
+    with suppress(OSError), Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        observe = logger("debug", "json", "relay")
+        for _ in range(3):
+            observe(Redirected("GET", "code", "found", 0.001))
+            logging.getLogger("a.library").warning("careful")
+            say("hello")
+        monkeypatch.undo()
+    assert "" == written()

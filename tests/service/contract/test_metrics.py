@@ -17,6 +17,7 @@ from service.contract.observations import (
     RedirectOutcome,
     RequestFailed,
     RequestServed,
+    ServerMeasured,
 )
 from tests.service.contract.test_logs import ALL, example
 
@@ -56,6 +57,8 @@ def test_the_relays_names(registry: CollectorRegistry) -> None:
         "everyclick_dead_letters",
         "everyclick_relay_database_unavailable",
         "everyclick_relay_job_failures",
+        "everyclick_vacuum_held_back_transactions",
+        "everyclick_notification_queue_usage",
     } == names(registry)
 
 
@@ -106,6 +109,18 @@ def test_batches(registry: CollectorRegistry) -> None:
         for outcome in ("moved", "duplicates", "orphans", "retried", "buried")
     }
     assert 0.02 == value("everyclick_relay_batch_seconds_sum")
+
+
+def test_strain(registry: CollectorRegistry) -> None:
+    """What others do to the server is a level too."""
+    count = RelayMetrics(registry)
+    count(ServerMeasured(2_000_000, 0.9))
+    count(ServerMeasured(12, 0.25))
+    value = registry.get_sample_value
+    assert (12.0, 0.25) == (
+        value("everyclick_vacuum_held_back_transactions"),
+        value("everyclick_notification_queue_usage"),
+    )
 
 
 def test_backlog(registry: CollectorRegistry) -> None:

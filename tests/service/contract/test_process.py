@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -195,6 +196,32 @@ def test_a_closed_pipe_is_no_news() -> None:
         process.stdout.close()
         assert b"" == process.stderr.read()
     assert 1 == process.returncode
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a /dev/full")
+def test_a_full_disk_is_no_news_either() -> None:
+    """Words that nobody can keep change neither the course nor the exit code."""
+    program = """
+import typer
+from service.contract.process import command_line, say
+app = typer.Typer()
+@app.command()
+def speak() -> int:
+    say("hello")
+    print("done")
+    return 0
+command_line(app)
+"""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=False,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        )
+    assert (0, b"done\n") == (done.returncode, done.stdout)
 
 
 def test_introduction(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
