@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 import migrations
 from relay.settings import RelaySettings
+from service import setup
 from service.contract.postgres import Database, database
 from service.contract.process import OK, command_line, run, say, stopping
 from service.contract.settings import ConfigurationError
@@ -78,9 +79,23 @@ Next, in another terminal:
 
   {python} -m service link add https://example.com/ --code hello
   curl -i {url}/hello
-
+{await first_admin(chosen, url)}
 Ctrl-C stops all of it."""
     )
+
+
+async def first_admin(chosen: Database, url: str) -> str:
+    """Return how to make the first admin; nothing once there is one."""
+    async with await chosen.aconnect("everyclick-run") as connection:
+        secret = await setup.offer(connection)
+    if secret is None:
+        return ""
+    hours = setup.LIFETIME.total_seconds() / 3600
+    return f"""
+There is no admin yet. This makes the first one, once, within {hours:.0f} hours:
+
+  {setup.command(url, secret)}
+"""
 
 
 async def ready(session: ClientSession, url: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from typing import Literal, NewType
 
 from service.errors import Refused
+from service.guessable import guessable
 
 UserId = NewType("UserId", int)
 
@@ -39,4 +40,14 @@ def password(text: str) -> str:
         raise Refused("too_long", f"Use at most {PASSWORD_LIMIT} characters.")
     if _UNFIT.search(text):
         raise Refused("bad_character", "Remove the characters that are no text.")
+    return text
+
+
+def new_password(text: str, address: str) -> str:
+    """Return a password that an account may be given. Raises Refused as `password`, and guessable.
+
+    Not asked of a password that somebody logs in with: it may be older than the rule.
+    """
+    if guessable(password(text), address):
+        raise Refused("guessable", "Use one that is not tried first: this is well known, or yours.")
     return text

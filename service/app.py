@@ -31,7 +31,7 @@ def create_app(
     app[lifespan.DATABASE] = database
     app[lifespan.OBSERVE] = observe
     app[lifespan.DRAINING] = draining = Draining()
-    app[lifespan.TOKENS] = Tokens(key)
+    app[lifespan.TOKENS] = Tokens(key, *settings.old_keys)
     app[lifespan.RECORDER] = recorder = Recorder(
         database, observe, partial(vet, settings=settings), limits
     )

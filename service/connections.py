@@ -1,4 +1,4 @@
-"""A request's connections to the database, and how long it may use them in all."""
+"""A request's connections to the database, and how long it may wait for them in all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from psycopg import AsyncConnection
 
 from service.contract.wire import cut
 from service.errors import Unavailable
-from service.lifespan import POOL
+from service.lifespan import PASSWORDS, POOL
+from service.passwords import Passwords
 
 SECONDS = 3.0
-"""Time a request may spend on the database, waiting for a connection included."""
+"""Time a request may spend on the database and on hashing, waiting for either included."""
 
 UNAVAILABLE = (
     psycopg.OperationalError,  # lost, refused, too many, shut down, cancelled; the pool's too
@@ -46,5 +47,23 @@ async def connection(request: web.Request) -> AsyncIterator[AsyncConnection]:
                 yield held
             finally:
                 deadline.cancel()
+    finally:
+        request[_LEFT] = left - (loop.time() - started)
+
+
+@asynccontextmanager
+async def hashing(request: web.Request) -> AsyncIterator[Passwords]:
+    """Yield what hashes passwords, for as long as the request may still take.
+
+    Raises Unavailable once it has spent SECONDS here and on connections.
+    """
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    left = request.get(_LEFT, SECONDS)
+    try:
+        async with asyncio.timeout(left):
+            yield request.app[PASSWORDS]
+    except TimeoutError as error:
+        raise Unavailable("Too many passwords are being checked; try again.") from error
     finally:
         request[_LEFT] = left - (loop.time() - started)

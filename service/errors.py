@@ -5,13 +5,16 @@ EveryclickError
 ├── Unauthenticated      401  no token, or none that holds
 │   └── BadCredentials   401  wrong e-mail or password
 ├── Forbidden            403  known, but not allowed
-│   └── CrossSite        403  a browser was sent here by another site
+│   ├── CrossSite        403  a browser was sent here by another site
+│   ├── SignupClosed     403  accounts are made by admins only
+│   └── BadSetupToken    403  not the setup token, or one that was used or has expired
 ├── NotFound             404  no such code, no such page
 ├── MethodNotAllowed     405
 ├── TooSlow              408  the body did not arrive in time
 ├── Conflict             409  it is taken
 │   ├── CodeTaken        409  another link has this code
-│   └── EmailTaken       409  another account has this e-mail
+│   ├── EmailTaken       409  another account has this e-mail
+│   └── AlreadySetUp     409  there is an admin
 ├── Gone                 410  the link has expired or was disabled
 ├── PreconditionFailed   412  it has changed since it was read
 ├── TooLarge             413
@@ -88,6 +91,14 @@ class CrossSite(Forbidden):
     code, title = "cross_site", "Requests from other sites are refused"
 
 
+class SignupClosed(Forbidden):
+    code, title = "signup_closed", "Sign-up is closed"
+
+
+class BadSetupToken(Forbidden):
+    code, title = "bad_setup_token", "This setup token does not hold"
+
+
 class NotFound(EveryclickError):
     status, code, title = 404, "not_found", "There is nothing here"
 
@@ -113,6 +124,10 @@ class CodeTaken(Conflict):
 
 class EmailTaken(Conflict):
     code, title = "email_taken", "Another account has this e-mail"
+
+
+class AlreadySetUp(Conflict):
+    code, title = "already_set_up", "There is an admin already"
 
 
 class Gone(EveryclickError):

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import sys
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
 from service.errors import Unavailable
 
-THREADS = 2
+THREADS = 1
+"""Hashings at once, hence 64 MiB at once; more would only take the redirects' core as well."""
 
-WAITING = 64
-"""Hashings that may wait or run; past it logins are shed, since each takes tens of milliseconds."""
+LANES = 1
+"""Threads of one hashing. RFC 9106 has 4 where cores are free for it; here they are not."""
+
+NICENESS = 10
+"""Of the threads that hash: while redirects want the processor they get nine tenths of it."""
+
+WAITING = 32
+"""Hashings that may wait or run; past it logins are shed, since each takes a tenth of a second."""
 
 T = TypeVar("T")
 
@@ -36,13 +46,20 @@ def _hash_of_nothing(hasher: PasswordHasher) -> str:
     return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"
 
 
+def _give_way() -> None:
+    if sys.platform == "linux":  # elsewhere it would be the whole process that gives way
+        os.nice(NICENESS)
+
+
 class Passwords:
-    """Holds the threads that hash; `close` lets go of them."""
+    """Holds the thread that hashes; `close` lets go of it."""
 
     def __init__(self) -> None:
-        # The library's defaults are RFC 9106's second recommendation: 64 MiB, 3 passes, 4 lanes.
-        self._hasher = PasswordHasher()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
+        # Else the library's defaults, RFC 9106's second recommendation: 64 MiB, 3 passes.
+        self._hasher = PasswordHasher(parallelism=LANES)
+        self._threads = ThreadPoolExecutor(
+            THREADS, thread_name_prefix="passwords", initializer=_give_way
+        )
         self._waiting = 0
         self._dummy = _hash_of_nothing(self._hasher)
 
@@ -51,7 +68,7 @@ class Passwords:
         return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether `password` made `stored`; None never, and takes as long to find out.
+        """Whether `password` made `stored`; None and what is no hash never, and take as long.
 
         Raises Unavailable when too many wait already.
         """
@@ -62,15 +79,20 @@ class Passwords:
         return self._hasher.check_needs_rehash(stored)
 
     def close(self) -> None:
-        """End the threads; what waits is dropped, what runs is finished."""
+        """End the thread; what waits is dropped, what runs is finished."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _verify(self, stored: str | None, password: str) -> bool:
-        try:
-            self._hasher.verify(stored or self._dummy, password)
-        except (VerificationError, InvalidHashError):
-            return False
-        return stored is not None
+        if stored is not None:
+            try:
+                return self._hasher.verify(stored, password)
+            except VerifyMismatchError:
+                return False
+            except (VerificationError, InvalidHashError):
+                pass  # refused before anything was computed
+        with suppress(VerificationError):
+            self._hasher.verify(self._dummy, password)
+        return False
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= WAITING:

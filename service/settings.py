@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -13,6 +15,9 @@ from service.contract.settings import ConfigurationError, Settings
 
 SECRET_BYTES = 32
 """Least length of SECRET_KEY: HMAC-SHA256 wants a key as long as its output (RFC 7518, 3.2)."""
+
+SignupSwitch = Literal["auto", "on", "off"]
+"""Who may make an account of their own; auto: anyone until there is an admin."""
 
 MAKE_ONE = "Make one: python3 -c 'import secrets; print(secrets.token_hex(32))'"
 
@@ -28,6 +33,12 @@ class ServiceSettings(Settings):
     )
     secret_key: SecretStr | None = Field(
         None, description="signs tokens; generated and kept in DATA_DIR with the embedded Postgres"
+    )
+    secret_keys_old: SecretStr | None = Field(
+        None, description="keys whose tokens still hold, a comma or a new line between; sign none"
+    )
+    signup: SignupSwitch = Field(
+        "auto", description="on: anyone may sign up; off: nobody; auto: until there is an admin"
     )
     metrics_port: int = Field(9464, ge=0, le=65535, description="port of the service's /metrics")
 
@@ -48,6 +59,18 @@ class ServiceSettings(Settings):
             raise ValueError(f"must be at least {SECRET_BYTES} bytes. {MAKE_ONE}")
         return value
 
+    @field_validator("secret_keys_old")
+    @classmethod
+    def _old_keys_are_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and any(len(key) < SECRET_BYTES for key in _keys(value)):
+            raise ValueError(f"each key must be at least {SECRET_BYTES} bytes")
+        return value
+
+    @property
+    def old_keys(self) -> tuple[bytes, ...]:
+        """The keys whose tokens still hold, without the one that signs."""
+        return () if self.secret_keys_old is None else _keys(self.secret_keys_old)
+
     @property
     def public_url(self) -> str:
         """The address short URLs are made with; no slash at its end."""
@@ -66,6 +89,12 @@ def secret_key(settings: ServiceSettings, *, embedded: bool) -> bytes:
             [f"SECRET_KEY is not set; with a database of your own it must be. {MAKE_ONE}"]
         )
     return _kept_key(settings.data_dir / "secret_key")
+
+
+def _keys(listed: SecretStr) -> tuple[bytes, ...]:
+    return tuple(
+        key.encode() for key in re.split(r"[,\s]+", listed.get_secret_value().strip()) if key
+    )
 
 
 def _kept_key(path: Path) -> bytes:

@@ -6,8 +6,9 @@ Whether the session still stands, and what the user may do, is the database's to
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import NewType
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Final, NewType
 from uuid import UUID
 
 import jwt
@@ -21,7 +22,10 @@ LEEWAY = 30
 """Seconds two machines' clocks may differ."""
 
 LIMIT = 4096
-"""Characters of a token that are looked at; ours have about 350."""
+"""Characters of a token that are looked at; ours have about 370."""
+
+LONGEST = timedelta(days=366)
+"""No token holds for longer, whoever signed it and whatever it says."""
 
 _ALGORITHM = "HS256"
 _PARTY = "everyclick"
@@ -40,10 +44,15 @@ class Claims:
 
 
 class Tokens:
-    """Signs and reads tokens with one key of at least 32 bytes (RFC 7518, 3.2)."""
+    """Signs tokens with one key and reads those of any; keys have 32 bytes or more (RFC 7518, 3.2).
 
-    def __init__(self, key: bytes) -> None:
+    A token names its key (`kid`), and no other is tried. Of a key that is gone no token holds.
+    """
+
+    def __init__(self, key: bytes, *old: bytes) -> None:
         self._key = key
+        self._kid: Final = kid(key)
+        self._keys: Final = {kid(each): each for each in (key, *old)}
 
     def issue(
         self, user_id: UserId, session_id: SessionId, now: datetime, expires_at: datetime
@@ -57,36 +66,57 @@ class Tokens:
             "iat": int(now.timestamp()),
             "exp": int(expires_at.timestamp()),
         }
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
+        header = {"typ": _TYPE, "kid": self._kid}
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers=header)
 
     def read(self, token: str) -> Claims:
         """Return what the token says. Raises Unauthenticated, whatever is wrong with it."""
         if len(token) > LIMIT:
             raise Unauthenticated
         try:
-            decoded = jwt.decode_complete(
-                token,
-                self._key,
-                algorithms=[_ALGORITHM],
-                audience=_PARTY,
-                issuer=_PARTY,
-                leeway=LEEWAY,
-                options={"require": ["exp", "iat", "sub", "iss", "aud", "jti"]},
-            )
-            if decoded["header"].get("typ") != _TYPE:
-                raise Unauthenticated
-            payload = decoded["payload"]
-            return Claims(
-                _user_id(payload["sub"]),
-                SessionId(UUID(payload["jti"])),
-                datetime.fromtimestamp(payload["exp"], UTC),
-            )
+            return self._read(token)
         except Unauthenticated:
             raise
         # Besides its own errors PyJWT lets through what its input provokes in the standard library
         # (UnicodeEncodeError, OverflowError, RecursionError, TypeError…): all of it is one answer.
         except Exception as error:
             raise Unauthenticated from error
+
+    def _read(self, token: str) -> Claims:
+        header = jwt.get_unverified_header(token)
+        key = self._keys.get(header["kid"])
+        # We alone sign tokens, so the whole header is known beforehand: there is no other algorithm
+        # to fall for, no `crit` to understand, and no `jku`, `x5u` or `jwk` to take a key from.
+        if key is None or header != {"alg": _ALGORITHM, "typ": _TYPE, "kid": header["kid"]}:
+            raise Unauthenticated
+        payload = jwt.decode(
+            token,
+            key,
+            algorithms=[_ALGORITHM],
+            audience=_PARTY,
+            issuer=_PARTY,
+            leeway=LEEWAY,
+            options={"require": ["exp", "iat", "sub", "iss", "aud", "jti"]},
+        )
+        issued, expires = _seconds(payload["iat"]), _seconds(payload["exp"])
+        if expires - issued > LONGEST.total_seconds():
+            raise Unauthenticated
+        return Claims(
+            _user_id(payload["sub"]),
+            SessionId(UUID(payload["jti"])),
+            datetime.fromtimestamp(expires, UTC),
+        )
+
+
+def kid(key: bytes) -> str:
+    """Return the name of a key. It tells no more of the key than any token signed with it does."""
+    return sha256(b"everyclick key\0" + key).hexdigest()[:16]
+
+
+def _seconds(value: object) -> int:
+    if type(value) is not int:  # PyJWT takes "1", 1.5 and true for numbers
+        raise Unauthenticated
+    return value
 
 
 def _user_id(text: str) -> UserId:

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from service.api import accounts, health, links, stats
+from service.api import accounts, health, links, password, sessions, setup, stats
 from service.api.operation import Operation
 from service.problems import guarded
 
 
 def operations() -> Iterator[Operation]:
     """Yield everything the API does, in the order of its document."""
+    yield from setup.OPERATIONS
     yield from accounts.OPERATIONS
+    yield from sessions.OPERATIONS
+    yield from password.OPERATIONS
     yield from links.OPERATIONS
     yield from stats.OPERATIONS
     yield from health.OPERATIONS

@@ -1,24 +1,23 @@
-"""POST /api/v1/signup, /login, /logout and GET /api/v1/me."""
+"""POST /api/v1/signup and GET /api/v1/me: an account of one's own."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from aiohttp import web
+from psycopg import AsyncConnection
 from pydantic import AfterValidator
 
 from service import accounts
 from service.api.operation import CALLER, Answer, Operation, respond
+from service.api.sessions import Begun, begun, begun_by, signed_in
 from service.api.times import Instant
 from service.bodies import Body, body
-from service.connections import connection
-from service.errors import BadCredentials, CrossSite, EmailTaken, Refused, Unauthenticated
-from service.identity import COOKIE, claimed
-from service.lifespan import PASSWORDS, SETTINGS, TOKENS
-from service.sessions import LIFETIME, Session, begin
-from service.store.sessions import session_end
-from service.store.users import User, user_by_email, user_create, user_rehash
+from service.connections import connection, hashing
+from service.errors import EmailTaken, Invalid, Problem, Refused, SignupClosed
+from service.lifespan import SETTINGS
+from service.sessions import Session
+from service.store.users import User, admin_exists, admins_lock_shared, user_create
 
 
 class Signup(Body):
@@ -26,13 +25,6 @@ class Signup(Body):
 
     email: Annotated[str, AfterValidator(accounts.email)]
     password: Annotated[str, AfterValidator(accounts.password)]
-
-
-class Login(Body):
-    """Not judged by the rules of sign-up: what no account can have is simply wrong."""
-
-    email: str
-    password: str
 
 
 class Account(Answer):
@@ -43,61 +35,24 @@ class Account(Answer):
     created_at: Instant
 
 
-class Begun(Answer):
-    """A session: its bearer token, and when that ends."""
-
-    token: str
-    expires_at: Instant
-
-
 class SignedUp(Account, Begun):
     """A new account and its first session."""
 
 
 async def signup(request: web.Request) -> web.Response:
-    """Make an account and begin its first session: 201; 409 when the e-mail is taken."""
+    """Make an account and begin its first session: 201; 403 when closed, 409 when it is taken."""
     wanted = await body(request, Signup)
-    password_hash = await request.app[PASSWORDS].hash(wanted.password)
+    async with connection(request) as held:
+        await _admit(request, held)
+    password_hash = await hashed(request, "/password", wanted.password, wanted.email)
     async with connection(request) as held, held.transaction():
+        await admins_lock_shared(held)
+        await _admit(request, held)
         user = await user_create(held, wanted.email, password_hash)
         if user is None:
             raise EmailTaken("Log in, or use another e-mail.")
-        session = await begin(held, request.app[TOKENS], user.id, datetime.now(UTC))
-    answer = SignedUp(**_account(user).model_dump(), **_begun(session).model_dump())
-    return _signed_in(request, session, answer, status=201)
-
-
-async def login(request: web.Request) -> web.Response:
-    """Begin a session: 200; 401 for every reason why not, in the same words and time."""
-    given = await body(request, Login)
-    try:
-        email, password = accounts.email(given.email), accounts.password(given.password)
-    except Refused as error:
-        raise BadCredentials from error
-    async with connection(request) as held:
-        user = await user_by_email(held, email)
-    passwords = request.app[PASSWORDS]
-    right = await passwords.verify(user.password_hash if user else None, password)
-    if user is None or not right or user.disabled_at is not None:
-        raise BadCredentials
-    fresh = None
-    if passwords.needs_rehash(user.password_hash):
-        fresh = await passwords.hash(password)
-    async with connection(request) as held:
-        if fresh is not None:
-            await user_rehash(held, user.id, user.password_hash, fresh)
-        session = await begin(held, request.app[TOKENS], user.id, datetime.now(UTC))
-    return _signed_in(request, session, _begun(session), status=200)
-
-
-async def logout(request: web.Request) -> web.Response:
-    """End the session in the database, so that its token is worth nothing anywhere: 204."""
-    claims = claimed(request)
-    async with connection(request) as held:
-        await session_end(held, claims.session_id)
-    response = web.Response(status=204)
-    response.del_cookie(COOKIE, path="/")
-    return response
+        session = await begun(request, held, user)
+    return signed_up(request, user, session)
 
 
 async def me(request: web.Request) -> web.Response:
@@ -105,28 +60,31 @@ async def me(request: web.Request) -> web.Response:
     return respond(_account(request[CALLER]))
 
 
+async def hashed(request: web.Request, pointer: str, password: str, email: str) -> str:
+    """Return the hash of a password that the account is given. Raises Invalid when it may not be."""
+    try:
+        accounts.new_password(password, email)
+    except Refused as error:
+        raise Invalid([Problem(pointer, str(error), error.code)]) from error
+    async with hashing(request) as passwords:
+        return await passwords.hash(password)
+
+
+def signed_up(request: web.Request, user: User, session: Session) -> web.Response:
+    """Answer with a new account and its first session: 201."""
+    answer = SignedUp(**_account(user).model_dump(), **begun_by(session).model_dump())
+    return signed_in(request, session, answer, status=201)
+
+
+async def _admit(request: web.Request, held: AsyncConnection) -> None:
+    """Raise SignupClosed unless anybody may make an account."""
+    switch = request.app[SETTINGS].signup
+    if switch == "off" or (switch == "auto" and await admin_exists(held)):
+        raise SignupClosed("Ask whoever runs this service for an account.")
+
+
 def _account(user: User) -> Account:
     return Account(email=user.email, role=user.role, created_at=user.created_at)
-
-
-def _begun(session: Session) -> Begun:
-    return Begun(token=session.token, expires_at=session.expires_at)
-
-
-def _signed_in(
-    request: web.Request, session: Session, answer: Answer, *, status: int
-) -> web.Response:
-    response = respond(answer, status=status)
-    response.set_cookie(
-        COOKIE,
-        session.token,
-        max_age=int(LIFETIME.total_seconds()),
-        path="/",
-        secure=request.app[SETTINGS].public_url.startswith("https://"),
-        httponly=True,
-        samesite="Lax",
-    )
-    return response
 
 
 OPERATIONS = (
@@ -139,29 +97,7 @@ OPERATIONS = (
         summary="Make an account and begin its first session.",
         body=Signup,
         answers={201: SignedUp},
-        errors=(EmailTaken,),
-    ),
-    Operation(
-        id="logIn",
-        method="POST",
-        path="/api/v1/login",
-        handler=login,
-        access="anyone",
-        summary="Begin a session.",
-        body=Login,
-        answers={200: Begun},
-        errors=(BadCredentials,),
-    ),
-    Operation(
-        id="logOut",
-        method="POST",
-        path="/api/v1/logout",
-        handler=logout,
-        # Not "session": the second logout of a session that has ended is as good as the first.
-        access="anyone",
-        summary="End the session whose token this is.",
-        answers={204: None},
-        errors=(Unauthenticated, CrossSite),
+        errors=(SignupClosed, EmailTaken),
     ),
     Operation(
         id="whoAmI",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from service.cli import links, process, users
+from service.cli import links, process, setup, users
 
 app = typer.Typer(
     help="Short links whose clicks are never lost. Without a command: serve.",
@@ -17,6 +17,7 @@ app.command()(process.serve)
 app.command()(process.migrate)
 app.command()(process.check)
 app.command()(process.health)
+app.command()(setup.setup)
 app.command()(users.token)
 app.add_typer(users.app, name="user")
 app.add_typer(links.app, name="link")

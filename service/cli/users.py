@@ -1,12 +1,13 @@
-"""user add, list, disable; token: the accounts."""
+"""user add, list, disable, enable, role, password; token: the accounts."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from getpass import getpass
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import uuid4
 
 import typer
@@ -17,8 +18,19 @@ from service.cli.session import with_connection, with_key
 from service.contract.process import FAILED, OK, say
 from service.errors import Refused
 from service.passwords import Passwords
-from service.store.sessions import session_create
-from service.store.users import User, user_by_email, user_create, user_disable, users_all
+from service.store.sessions import session_create, sessions_end
+from service.store.users import (
+    User,
+    admin_is_last,
+    admins_lock,
+    user_by_email,
+    user_create,
+    user_disable,
+    user_enable,
+    user_set_password,
+    user_set_role,
+    users_all,
+)
 from service.tokens import SessionId, Tokens
 
 app = typer.Typer(help="Accounts.")
@@ -26,25 +38,28 @@ app = typer.Typer(help="Accounts.")
 Email = Annotated[str, typer.Argument(help="E-mail of the account.")]
 
 
+Force = Annotated[bool, typer.Option("--force", help="Though it leaves no admin who can act.")]
+
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+
+
 @app.command()
 def add(
     email: Email,
-    role: Annotated[Literal["user", "admin"], typer.Option(help="What it may do.")] = "user",
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
+    role: Annotated[accounts.Role, typer.Option(help="What it may do.")] = "user",
+    password_stdin: FromStdin = False,
 ) -> int:
     """Make an account; asks for its password unless it comes on standard input."""
     address = _checked("EMAIL", email, accounts.email)
-    password = _checked("The password", _password(from_stdin=password_stdin), accounts.password)
+    password = _password(address, from_stdin=password_stdin)
 
     async def work(connection: AsyncConnection) -> User | None:
-        passwords = Passwords()
-        try:
-            hashed = await passwords.hash(password)
-        finally:
-            passwords.close()
-        return await user_create(connection, address, hashed, role)
+        hashed = await _hash(password)
+        async with connection.transaction():
+            await admins_lock(connection)
+            return await user_create(connection, address, hashed, role)
 
     user = with_connection(work)
     if user is None:
@@ -64,16 +79,59 @@ def list_() -> int:
 
 
 @app.command()
-def disable(email: Email) -> int:
-    """Shut an account out at once, whatever tokens it has."""
+def disable(email: Email, force: Force = False) -> int:
+    """Shut an account out at once; its sessions end, its keys wait for it to be enabled."""
 
     async def work(connection: AsyncConnection) -> User | None:
-        return await user_disable(connection, email.lower())
+        user = await user_disable(connection, email.lower())
+        if user is not None:
+            await sessions_end(connection, user.id)
+        return user
 
-    if with_connection(work) is None:
-        return _unknown(email)
-    say(f"{email} is disabled.")
-    return OK
+    return _changed(email, f"{email} is disabled.", _unless_last(email, work, force=force))
+
+
+@app.command()
+def enable(email: Email) -> int:
+    """Let an account in again; it has to log in."""
+
+    async def work(connection: AsyncConnection) -> User | None:
+        return await user_enable(connection, email.lower())
+
+    return _changed(email, f"{email} is enabled.", with_connection(work))
+
+
+@app.command()
+def role(
+    email: Email,
+    wanted: Annotated[accounts.Role, typer.Argument(metavar="user|admin")],
+    force: Force = False,
+) -> int:
+    """Change what an account may do, at once and for the tokens it has."""
+
+    async def work(connection: AsyncConnection) -> User | None:
+        return await user_set_role(connection, email.lower(), wanted)
+
+    spare = force or wanted == "admin"
+    return _changed(email, f"{email} is {wanted}.", _unless_last(email, work, force=spare))
+
+
+@app.command()
+def password(email: Email, password_stdin: FromStdin = False) -> int:
+    """Give an account another password, and end all its sessions."""
+    address = _checked("EMAIL", email, accounts.email)
+    wanted = _password(address, from_stdin=password_stdin)
+
+    async def work(connection: AsyncConnection) -> User | None:
+        hashed = await _hash(wanted)
+        async with connection.transaction():
+            user = await user_set_password(connection, address, hashed)
+            if user is not None:
+                await sessions_end(connection, user.id)
+            return user
+
+    said = f"{address} has the new password; its sessions have ended."
+    return _changed(address, said, with_connection(work))
 
 
 def token(
@@ -104,10 +162,43 @@ def _unknown(email: str) -> int:
     return FAILED
 
 
-def _password(*, from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    return getpass("Password: ")
+def _changed(email: str, said: str, user: User | str | None) -> int:
+    if isinstance(user, str):
+        say(user)
+        return FAILED
+    if user is None:
+        say(f"There is no account {email}.")
+        return FAILED
+    say(said)
+    return OK
+
+
+def _unless_last(
+    email: str, work: Callable[[AsyncConnection], Awaitable[User | None]], *, force: bool
+) -> User | str | None:
+    """Do the work in a transaction, or say why not: nobody would be left who can act as an admin."""
+
+    async def guarded(connection: AsyncConnection) -> User | str | None:
+        async with connection.transaction():
+            await admins_lock(connection)
+            if not force and await admin_is_last(connection, email.lower()):
+                return f"{email} is the only active admin; --force does it all the same."
+            return await work(connection)
+
+    return with_connection(guarded)
+
+
+async def _hash(password: str) -> str:
+    passwords = Passwords()
+    try:
+        return await passwords.hash(password)
+    finally:
+        passwords.close()
+
+
+def _password(address: str, *, from_stdin: bool) -> str:
+    text = sys.stdin.readline().rstrip("\r\n") if from_stdin else getpass("Password: ")
+    return _checked("The password", text, partial(accounts.new_password, address=address))
 
 
 def _checked(name: str, value: str, rule: Callable[[str], str]) -> str:

@@ -105,7 +105,7 @@ def _fault(cls: type[Settings], detail: Any) -> str:
     if not name:
         return f"{problem[:1].upper()}{problem[1:]}."
     field = cls.model_fields.get(name)
-    secret = name in {"database_url", "secret_key"}
+    secret = name in {"database_url", "secret_key", "secret_keys_old"}
     seen = "" if secret or detail["type"] == "missing" else f"={detail['input']}"
     meaning = f" It is: {field.description}." if field and field.description else ""
     return f"{name.upper()}{seen}: {problem[:1].lower()}{problem[1:]}.{meaning}"

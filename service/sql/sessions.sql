@@ -16,3 +16,7 @@ WHERE sessions.id = %(id)s AND user_id = %(user_id)s
 -- name: session_end
 -- Ends a session; a second time changes nothing.
 UPDATE sessions SET ended_at = now() WHERE id = %(id)s AND ended_at IS NULL
+
+-- name: sessions_end
+-- Ends every session of an account.
+UPDATE sessions SET ended_at = now() WHERE user_id = %(user_id)s AND ended_at IS NULL

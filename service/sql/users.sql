@@ -17,15 +17,66 @@ SELECT id, email, password_hash, role, created_at, disabled_at
 FROM users
 ORDER BY id
 
+-- name: user_stands
+-- Whether an account may still be used, with the password that was checked. Locks it: whoever
+-- changes the password or disables it sees what the transaction has begun meanwhile.
+SELECT id
+FROM users
+WHERE id = %(id)s AND password_hash = %(password_hash)s AND disabled_at IS NULL
+FOR SHARE
+
 -- name: user_disable
--- Shuts an account out, and with it every session it has; the first time stands.
+-- Shuts an account out; the first time stands.
 UPDATE users
 SET disabled_at = coalesce(disabled_at, now())
 WHERE email = %(email)s
 RETURNING id, email, password_hash, role, created_at, disabled_at
 
+-- name: user_enable
+-- Lets an account in again.
+UPDATE users
+SET disabled_at = NULL
+WHERE email = %(email)s
+RETURNING id, email, password_hash, role, created_at, disabled_at
+
+-- name: user_set_role
+-- What an account may do from now on.
+UPDATE users
+SET role = %(role)s
+WHERE email = %(email)s
+RETURNING id, email, password_hash, role, created_at, disabled_at
+
+-- name: user_set_password
+-- A new password, whatever the old one.
+UPDATE users
+SET password_hash = %(password_hash)s
+WHERE email = %(email)s
+RETURNING id, email, password_hash, role, created_at, disabled_at
+
 -- name: user_rehash
--- Replaces a hash made with yesterday's parameters, unless the password has changed meanwhile.
+-- Replaces a hash, unless the password has changed meanwhile.
 UPDATE users
 SET password_hash = %(password_hash)s
 WHERE id = %(id)s AND password_hash = %(replaced)s
+RETURNING id
+
+-- name: admin_exists
+-- Whether there is an admin, disabled or not.
+SELECT EXISTS (SELECT FROM users WHERE role = 'admin')
+
+-- name: admin_is_last
+-- Whether an account is the only admin who is not disabled.
+SELECT EXISTS (
+    SELECT FROM users WHERE email = %(email)s AND role = 'admin' AND disabled_at IS NULL
+) AND NOT EXISTS (
+    SELECT FROM users WHERE email <> %(email)s AND role = 'admin' AND disabled_at IS NULL
+)
+
+-- name: admins_lock
+-- Waits for others who change who is an admin, or rely on it, and keeps them waiting until the
+-- transaction ends. A lock of no row: what it guards is that there are none.
+SELECT pg_advisory_xact_lock(hashtext('everyclick'), hashtext('admins'))
+
+-- name: admins_lock_shared
+-- Waits for those who change who is an admin, and keeps them waiting.
+SELECT pg_advisory_xact_lock_shared(hashtext('everyclick'), hashtext('admins'))

@@ -36,3 +36,8 @@ async def session_user(
 async def session_end(connection: AsyncConnection, session_id: SessionId) -> None:
     """End a session; a second time changes nothing."""
     await connection.execute(_SQL["session_end"], {"id": session_id})
+
+
+async def sessions_end(connection: AsyncConnection, user_id: UserId) -> None:
+    """End every session of an account."""
+    await connection.execute(_SQL["sessions_end"], {"user_id": user_id})

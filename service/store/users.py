@@ -51,6 +51,14 @@ async def users_all(connection: AsyncConnection) -> list[User]:
         return await cursor.fetchall()
 
 
+async def user_stands(connection: AsyncConnection, user_id: UserId, password_hash: str) -> bool:
+    """Whether an account is enabled and has this hash; it keeps both until the transaction ends."""
+    cursor = await connection.execute(
+        _SQL["user_stands"], {"id": user_id, "password_hash": password_hash}
+    )
+    return await cursor.fetchone() is not None
+
+
 async def user_disable(connection: AsyncConnection, email: str) -> User | None:
     """Shut an account out at once, whatever tokens it has. None: no such account."""
     async with connection.cursor(row_factory=class_row(User)) as cursor:
@@ -58,11 +66,61 @@ async def user_disable(connection: AsyncConnection, email: str) -> User | None:
         return await cursor.fetchone()
 
 
+async def user_enable(connection: AsyncConnection, email: str) -> User | None:
+    """Let an account in again. None: no such account."""
+    async with connection.cursor(row_factory=class_row(User)) as cursor:
+        await cursor.execute(_SQL["user_enable"], {"email": email})
+        return await cursor.fetchone()
+
+
+async def user_set_role(connection: AsyncConnection, email: str, role: Role) -> User | None:
+    """Change what an account may do, at once. None: no such account."""
+    async with connection.cursor(row_factory=class_row(User)) as cursor:
+        await cursor.execute(_SQL["user_set_role"], {"email": email, "role": role})
+        return await cursor.fetchone()
+
+
+async def user_set_password(
+    connection: AsyncConnection, email: str, password_hash: str
+) -> User | None:
+    """Give an account another password. None: no such account."""
+    async with connection.cursor(row_factory=class_row(User)) as cursor:
+        await cursor.execute(
+            _SQL["user_set_password"], {"email": email, "password_hash": password_hash}
+        )
+        return await cursor.fetchone()
+
+
 async def user_rehash(
     connection: AsyncConnection, user_id: UserId, replaced: str, password_hash: str
-) -> None:
-    """Replace the hash `replaced` of an unchanged password."""
-    await connection.execute(
+) -> bool:
+    """Replace the hash `replaced`. False: it is not the account's any more."""
+    cursor = await connection.execute(
         _SQL["user_rehash"],
         {"id": user_id, "replaced": replaced, "password_hash": password_hash},
     )
+    return await cursor.fetchone() is not None
+
+
+async def admin_exists(connection: AsyncConnection) -> bool:
+    """Whether there is an admin, disabled or not."""
+    cursor = await connection.execute(_SQL["admin_exists"])
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
+async def admin_is_last(connection: AsyncConnection, email: str) -> bool:
+    """Whether without this account nobody could act as an admin."""
+    cursor = await connection.execute(_SQL["admin_is_last"], {"email": email})
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
+async def admins_lock(connection: AsyncConnection) -> None:
+    """Be alone with the question who is an admin, until the transaction ends."""
+    await connection.execute(_SQL["admins_lock"])
+
+
+async def admins_lock_shared(connection: AsyncConnection) -> None:
+    """Keep who is an admin as it is until the transaction ends."""
+    await connection.execute(_SQL["admins_lock_shared"])

@@ -1,0 +1,59 @@
+"""POST /api/v1/password: another password, and an end to every session begun with the old one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import AfterValidator
+
+from service import accounts
+from service.api.accounts import hashed
+from service.api.operation import CALLER, Operation
+from service.api.sessions import Begun, begun, begun_by, signed_in
+from service.bodies import Body, body
+from service.connections import connection, hashing
+from service.errors import Invalid, Problem, Refused
+from service.store.sessions import sessions_end
+from service.store.users import user_rehash
+
+
+class PasswordChange(Body):
+    """Both, so that a session left open is not enough to take an account over."""
+
+    current: str
+    new: Annotated[str, AfterValidator(accounts.password)]
+
+
+async def change(request: web.Request) -> web.Response:
+    """Change the password and end every session; the answer is a new one: 200."""
+    given, user = await body(request, PasswordChange), request[CALLER]
+    wrong = Invalid([Problem("/current", "It is not the password.", "wrong_password")])
+    try:
+        current = accounts.password(given.current)
+    except Refused as error:
+        raise wrong from error
+    async with hashing(request) as passwords:
+        if not await passwords.verify(user.password_hash, current):
+            raise wrong
+    password_hash = await hashed(request, "/new", given.new, user.email)
+    async with connection(request) as held, held.transaction():
+        if not await user_rehash(held, user.id, user.password_hash, password_hash):
+            raise wrong  # changed by another request meanwhile
+        await sessions_end(held, user.id)
+        session = await begun(request, held, user)
+    return signed_in(request, session, begun_by(session), status=200)
+
+
+OPERATIONS = (
+    Operation(
+        id="changePassword",
+        method="POST",
+        path="/api/v1/password",
+        handler=change,
+        access="session",
+        summary="Change the password; every session ends, the answer is a new one.",
+        body=PasswordChange,
+        answers={200: Begun},
+    ),
+)

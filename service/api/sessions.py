@@ -1,0 +1,163 @@
+"""POST /api/v1/login, /logout, /logout-all: sessions begin and end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+from psycopg import AsyncConnection
+
+from service import accounts
+from service.api.operation import CALLER, Answer, Operation, respond
+from service.api.times import Instant
+from service.bodies import Body, body
+from service.connections import connection, hashing
+from service.errors import BadCredentials, CrossSite, Refused, Unauthenticated, Unavailable
+from service.identity import COOKIE, claimed
+from service.lifespan import PASSWORDS, SETTINGS, TOKENS
+from service.sessions import LIFETIME, Session, begin
+from service.store.sessions import session_end, sessions_end
+from service.store.users import User, user_by_email, user_rehash, user_stands
+
+TRIES = 2
+"""Looks at an account whose password or state changes while it is checked."""
+
+
+class Login(Body):
+    """Not judged by the rules of sign-up: what no account can have is simply wrong."""
+
+    email: str
+    password: str
+
+
+class Begun(Answer):
+    """A session: its bearer token, and when that ends."""
+
+    token: str
+    expires_at: Instant
+
+
+async def login(request: web.Request) -> web.Response:
+    """Begin a session: 200; 401 for every reason why not, in the same words and time."""
+    given = await body(request, Login)
+    try:
+        email, password = accounts.email(given.email), accounts.password(given.password)
+    except Refused as error:
+        raise BadCredentials from error
+    for _ in range(TRIES):
+        user = await _authenticated(request, email, password)
+        async with connection(request) as held, held.transaction():
+            # A password changed since it was checked has ended all sessions: no new one by the old.
+            if await user_stands(held, user.id, user.password_hash):
+                session = await begun(request, held, user)
+                break
+    else:
+        raise Unavailable("The account is being changed; try again.")
+    await _renew(request, user, password)
+    return signed_in(request, session, begun_by(session), status=200)
+
+
+async def logout(request: web.Request) -> web.Response:
+    """End the session in the database, so that its token is worth nothing anywhere: 204."""
+    claims = claimed(request)
+    async with connection(request) as held:
+        await session_end(held, claims.session_id)
+    return _signed_out()
+
+
+async def logout_all(request: web.Request) -> web.Response:
+    """End every session of whoever asks, this one included: 204."""
+    async with connection(request) as held:
+        await sessions_end(held, request[CALLER].id)
+    return _signed_out()
+
+
+async def begun(request: web.Request, held: AsyncConnection, user: User) -> Session:
+    """Begin a session of the user's, as part of the transaction."""
+    return await begin(held, request.app[TOKENS], user.id, datetime.now(UTC))
+
+
+def begun_by(session: Session) -> Begun:
+    """Tell a session to its bearer."""
+    return Begun(token=session.token, expires_at=session.expires_at)
+
+
+def signed_in(
+    request: web.Request, session: Session, answer: Answer, *, status: int
+) -> web.Response:
+    """Answer with a session's token, and give it to the browser as a cookie."""
+    response = respond(answer, status=status)
+    response.set_cookie(
+        COOKIE,
+        session.token,
+        max_age=int(LIFETIME.total_seconds()),
+        path="/",
+        secure=request.app[SETTINGS].public_url.startswith("https://"),
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _signed_out() -> web.Response:
+    response = web.Response(status=204)
+    response.del_cookie(COOKIE, path="/")
+    return response
+
+
+async def _authenticated(request: web.Request, email: str, password: str) -> User:
+    async with connection(request) as held:
+        user = await user_by_email(held, email)
+    async with hashing(request) as passwords:
+        right = await passwords.verify(user.password_hash if user else None, password)
+    if user is None or not right or user.disabled_at is not None:
+        raise BadCredentials
+    return user
+
+
+async def _renew(request: web.Request, user: User, password: str) -> None:
+    """Replace a hash of other parameters while the password is at hand; if not now, next time."""
+    if not request.app[PASSWORDS].needs_rehash(user.password_hash):
+        return
+    try:
+        async with hashing(request) as passwords:
+            fresh = await passwords.hash(password)
+    except Unavailable:
+        return
+    async with connection(request) as held:
+        await user_rehash(held, user.id, user.password_hash, fresh)
+
+
+OPERATIONS = (
+    Operation(
+        id="logIn",
+        method="POST",
+        path="/api/v1/login",
+        handler=login,
+        access="anyone",
+        summary="Begin a session.",
+        body=Login,
+        answers={200: Begun},
+        errors=(BadCredentials,),
+    ),
+    Operation(
+        id="logOut",
+        method="POST",
+        path="/api/v1/logout",
+        handler=logout,
+        # Not "session": the second logout of a session that has ended is as good as the first.
+        access="anyone",
+        summary="End the session whose token this is.",
+        answers={204: None},
+        errors=(Unauthenticated, CrossSite),
+    ),
+    Operation(
+        id="logOutEverywhere",
+        method="POST",
+        path="/api/v1/logout-all",
+        handler=logout_all,
+        access="session",
+        summary="End every session of the account, this one included.",
+        answers={204: None},
+    ),
+)

@@ -1,0 +1,69 @@
+"""POST /api/v1/setup: the first admin, made by whoever was told the setup token."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aiohttp import web
+from psycopg import AsyncConnection
+from pydantic import AfterValidator
+
+from service import accounts
+from service.api.accounts import SignedUp, hashed, signed_up
+from service.api.operation import Operation
+from service.api.sessions import begun
+from service.bodies import Body, body
+from service.connections import connection
+from service.errors import AlreadySetUp, BadSetupToken, EmailTaken
+from service.setup import digest
+from service.store.setup import setup_holds, setup_use
+from service.store.users import admin_exists, admins_lock, user_create
+
+
+class Setup(Body):
+    """The token that `python -m service setup` prints, and what the account is made of."""
+
+    token: str
+    email: Annotated[str, AfterValidator(accounts.email)]
+    password: Annotated[str, AfterValidator(accounts.password)]
+
+
+async def setup(request: web.Request) -> web.Response:
+    """Make the first admin, once: 201; 409 when there is one, 403 when the token does not hold."""
+    wanted = await body(request, Setup)
+    secret_hash = digest(wanted.token)
+    async with connection(request) as held:
+        await _refuse_second(held)
+        if not await setup_holds(held, secret_hash):
+            raise BadSetupToken
+    password_hash = await hashed(request, "/password", wanted.password, wanted.email)
+    async with connection(request) as held, held.transaction():
+        await admins_lock(held)
+        await _refuse_second(held)
+        if not await setup_use(held, secret_hash):
+            raise BadSetupToken
+        user = await user_create(held, wanted.email, password_hash, "admin")
+        if user is None:
+            raise EmailTaken("Use another e-mail, or `python -m service user role EMAIL admin`.")
+        session = await begun(request, held, user)
+    return signed_up(request, user, session)
+
+
+async def _refuse_second(held: AsyncConnection) -> None:
+    if await admin_exists(held):
+        raise AlreadySetUp("Log in, or ask whoever runs this service for an account.")
+
+
+OPERATIONS = (
+    Operation(
+        id="setUp",
+        method="POST",
+        path="/api/v1/setup",
+        handler=setup,
+        access="anyone",
+        summary="Make the first admin, with the token that `python -m service setup` prints.",
+        body=Setup,
+        answers={201: SignedUp},
+        errors=(BadSetupToken, AlreadySetUp, EmailTaken),
+    ),
+)
