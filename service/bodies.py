@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from service.destinations import Destinations
 from service.errors import (
     Invalid,
     Malformed,
@@ -22,6 +23,7 @@ from service.errors import (
     TooSlow,
     UnsupportedType,
 )
+from service.lifespan import DESTINATIONS
 
 LIMIT = 64 * 1024
 """Bytes of a body, counted after decompression."""
@@ -51,14 +53,14 @@ M = TypeVar("M", bound=BaseModel)
 
 
 async def body(request: web.Request, model: type[B]) -> B:
-    """Return the request's JSON body.
+    """Return the request's JSON body. The model's validators have Destinations as their context.
 
     Raises UnsupportedType, TooLarge, TooSlow, Malformed, and Invalid naming each field by a JSON
     pointer.
     """
     _check_type(request)
     members = _parsed(await _received(request))
-    return _checked(model, members, "/")
+    return _checked(model, members, "/", request.app.get(DESTINATIONS))
 
 
 def query(request: web.Request, model: type[Q]) -> Q:
@@ -128,9 +130,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity, which Python reads and JSON does not have
 
 
-def _checked(model: type[M], members: Mapping[str, object], prefix: str) -> M:
+def _checked(
+    model: type[M],
+    members: Mapping[str, object],
+    prefix: str,
+    context: Destinations | None = None,
+) -> M:
     try:
-        return model.model_validate(dict(members))
+        return model.model_validate(dict(members), context=context)
     except ValidationError as error:
         raise Invalid([_fault(detail, prefix) for detail in error.errors()[:PROBLEMS]]) from error
 

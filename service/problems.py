@@ -7,13 +7,20 @@ from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from service.connections import UNAVAILABLE
 from service.contract.observations import DatabaseUnavailable, RequestFailed, RequestServed
-from service.errors import EveryclickError, MethodNotAllowed, NotFound, TooLarge, Unavailable
-from service.lifespan import DRAINING, OBSERVE
+from service.errors import (
+    BadExpectation,
+    EveryclickError,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
+from service.lifespan import DRAINING, HEADERS, OBSERVE
 
 ANYTHING = "/{anything:.*}"
 """The route of all paths that no other route has."""
@@ -24,14 +31,6 @@ CATCH_ALL = "/{anything}"
 UNMATCHED = "unmatched"
 
 OUR_FAULT = "This is our fault; it has been reported."
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    hdrs.CACHE_CONTROL: "no-store",
-    # Set here because aiohttp otherwise tells its own version and Python's.
-    hdrs.SERVER: "everyclick",
-}
-"""On every response but a redirect, which carries its own."""
 
 _OURS = {error.status: error for error in (NotFound, MethodNotAllowed, TooLarge)}
 # A method is whatever token the client makes up; what is counted by method stays a short list.
@@ -46,6 +45,21 @@ def guarded(handler: Handler) -> Handler:
     return partial(problems, handler=handler)
 
 
+async def expectation(request: web.Request) -> web.StreamResponse | None:
+    """Meet `Expect: 100-continue`, refuse any other; HTTP/1.0 has none (RFC 9110, 10.1.1)."""
+    if request.version < HttpVersion11:
+        return None
+    if request.headers[hdrs.EXPECT].lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer proper has not begun
+        return None
+
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        raise BadExpectation
+
+    return await problems(request, refuse)
+
+
 async def unmatched(request: web.Request) -> web.StreamResponse:
     """Refuse what no route answers: 405 when only the method is wrong, else 404."""
     allowed: set[str] = set()
@@ -58,7 +72,7 @@ async def unmatched(request: web.Request) -> web.StreamResponse:
 
 
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer errors, add HEADERS, and report the request."""
+    """Answer errors, add the headers that every response has, and report the request."""
     started = perf_counter()
     resource = request.match_info.route.resource
     route = UNMATCHED if resource is None else resource.canonical
@@ -76,7 +90,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace
         request.app[OBSERVE](RequestFailed(_method(request), route, error))
         response = answer(EveryclickError(OUR_FAULT))
-    for name, value in HEADERS.items():
+    for name, value in request.app[HEADERS].items():
         response.headers.setdefault(name, value)
     if request.app[DRAINING].begun:
         response.force_close()
@@ -87,7 +101,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def answer(error: EveryclickError) -> web.Response:
-    """Return the error as a problem document."""
+    """Return the error as a problem document, without the headers that every response has."""
     errors = [
         {"pointer": problem.pointer, "detail": problem.detail, "code": problem.code}
         for problem in error.problems
@@ -126,7 +140,7 @@ def _document(
         status=status,
         text=json.dumps(document),
         content_type="application/problem+json",
-        headers={**HEADERS, **headers},
+        headers=headers,
     )
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from service.api import accounts, health, links, stats
 from service.api.operation import Operation
-from service.problems import guarded
+from service.problems import expectation, guarded
 
 
 def operations() -> Iterator[Operation]:
@@ -23,6 +23,11 @@ def add_routes(app: web.Application) -> None:
     """Add the API's routes; HEAD comes with every GET."""
     for operation in operations():
         if operation.method == "GET":
-            app.router.add_get(operation.path, guarded(operation))
+            app.router.add_get(operation.path, guarded(operation), expect_handler=expectation)
         else:
-            app.router.add_route(operation.method, operation.path, guarded(operation))
+            app.router.add_route(
+                operation.method,
+                operation.path,
+                guarded(operation),
+                expect_handler=expectation,
+            )

@@ -8,13 +8,13 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import AfterValidator
 
-from service import accounts
+from service import accounts, cookies
 from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.times import Instant
 from service.bodies import Body, body
 from service.connections import connection
-from service.errors import BadCredentials, CrossSite, EmailTaken, Refused, Unauthenticated
-from service.identity import COOKIE, claimed
+from service.errors import BadCredentials, EmailTaken, Refused, Unauthenticated
+from service.identity import claimed
 from service.lifespan import PASSWORDS, SETTINGS, TOKENS
 from service.sessions import LIFETIME, Session, begin
 from service.store.sessions import session_end
@@ -96,7 +96,7 @@ async def logout(request: web.Request) -> web.Response:
     async with connection(request) as held:
         await session_end(held, claims.session_id)
     response = web.Response(status=204)
-    response.del_cookie(COOKIE, path="/")
+    cookies.forget(response, request.app[SETTINGS])
     return response
 
 
@@ -117,15 +117,8 @@ def _signed_in(
     request: web.Request, session: Session, answer: Answer, *, status: int
 ) -> web.Response:
     response = respond(answer, status=status)
-    response.set_cookie(
-        COOKIE,
-        session.token,
-        max_age=int(LIFETIME.total_seconds()),
-        path="/",
-        secure=request.app[SETTINGS].public_url.startswith("https://"),
-        httponly=True,
-        samesite="Lax",
-    )
+    seconds = int(LIFETIME.total_seconds())
+    cookies.keep(response, request.app[SETTINGS], session.token, seconds=seconds)
     return response
 
 
@@ -161,7 +154,7 @@ OPERATIONS = (
         access="anyone",
         summary="End the session whose token this is.",
         answers={204: None},
-        errors=(Unauthenticated, CrossSite),
+        errors=(Unauthenticated,),
     ),
     Operation(
         id="whoAmI",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from aiohttp import hdrs, web
 from psycopg import AsyncConnection
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from service import links
 from service.accounts import UserId, email
@@ -18,6 +18,7 @@ from service.api.times import Instant
 from service.bodies import Body, Query, body, query
 from service.connections import connection
 from service.contract.events import LinkId
+from service.destinations import Destinations
 from service.errors import CodeTaken, Forbidden, NotFound, Refused, Unavailable
 from service.lifespan import SETTINGS
 from service.settings import ServiceSettings
@@ -33,7 +34,14 @@ def _expiry(given: object) -> object:
     return links.expiry(given, datetime.now(UTC)) if isinstance(given, str) else given
 
 
-Url = Annotated[str, AfterValidator(links.target)]
+def _target(url: str, info: ValidationInfo) -> str:
+    # Whoever validates a body says where links may lead: nothing is allowed by having forgotten to.
+    if not isinstance(info.context, Destinations):
+        raise TypeError("no Destinations to check against")
+    return info.context.checked(url)
+
+
+Url = Annotated[str, AfterValidator(_target)]
 Title = Annotated[str, AfterValidator(links.title)]
 Expiry = Annotated[datetime, BeforeValidator(_expiry)]
 
@@ -204,7 +212,7 @@ def _shown(link: Link, settings: ServiceSettings) -> Shown:
         code=link.code,
         url=link.target,
         # From the settings only: what a client writes into Host must not end up in a link.
-        short_url=f"{settings.public_url}/{link.code}",
+        short_url=f"{settings.link_url}/{link.code}",
         title=link.title,
         created_at=link.created_at,
         expires_at=link.expires_at,

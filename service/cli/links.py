@@ -33,7 +33,8 @@ def add(
 ) -> int:
     """Make a link and print its short URL."""
     try:
-        target = links.target(url)
+        settings = ServiceSettings.load()
+        target = settings.destinations.checked(url)
         wanted = None if code is None else links.wanted_code(code)
     except Refused as error:
         raise typer.BadParameter(str(error)) from None
@@ -55,7 +56,7 @@ def add(
     if isinstance(made, str):
         say(made)
         return FAILED
-    short = f"{ServiceSettings.load().public_url}/{made.code}"
+    short = f"{settings.link_url}/{made.code}"
     print(
         json.dumps({"code": made.code, "short_url": short, "url": made.target})
         if as_json
