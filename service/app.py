@@ -6,12 +6,13 @@ from functools import partial
 
 from aiohttp import web
 
-from service import api, lifespan
+from service import api, headers, lifespan
 from service.contract.gate import vet
 from service.contract.observations import Observer
 from service.contract.postgres import Database
 from service.draining import Draining
-from service.problems import ANYTHING, guarded, unmatched
+from service.peers import PROXIES, Proxies
+from service.problems import ANYTHING, expectation, guarded, unmatched
 from service.recorder import Limits, Recorder
 from service.redirects import REDIRECTS, ROUTE, Redirects
 from service.settings import ServiceSettings
@@ -31,7 +32,10 @@ def create_app(
     app[lifespan.DATABASE] = database
     app[lifespan.OBSERVE] = observe
     app[lifespan.DRAINING] = draining = Draining()
+    app[lifespan.HEADERS] = headers.every(settings)
     app[lifespan.TOKENS] = Tokens(key, *settings.old_keys)
+    app[PROXIES] = Proxies.told(settings.trusted_proxies)
+    app[lifespan.DESTINATIONS] = settings.destinations
     app[lifespan.RECORDER] = recorder = Recorder(
         database, observe, partial(vet, settings=settings), limits
     )
@@ -40,7 +44,7 @@ def create_app(
     )
     api.add_routes(app)
     # After them, so that a code can never hide a path of our own.
-    app[REDIRECTS] = redirects = Redirects(recorder, observe, draining)
-    app.router.add_get(ROUTE, redirects.redirect)
-    app.router.add_route("*", ANYTHING, guarded(unmatched))
+    app[REDIRECTS] = redirects = Redirects(recorder, observe, draining, settings)
+    app.router.add_get(ROUTE, redirects.redirect, expect_handler=expectation)
+    app.router.add_route("*", ANYTHING, guarded(unmatched), expect_handler=expectation)
     return app

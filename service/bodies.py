@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from service.destinations import Destinations
 from service.errors import (
     Invalid,
     Malformed,
@@ -21,6 +22,7 @@ from service.errors import (
     TooSlow,
     UnsupportedType,
 )
+from service.lifespan import DESTINATIONS
 
 LIMIT = 64 * 1024
 """Bytes of a body, counted after decompression."""
@@ -52,12 +54,14 @@ M = TypeVar("M", bound=BaseModel)
 async def body(request: web.Request, model: type[B], limit: int = LIMIT) -> B:
     """Return the request's JSON body, of at most `limit` bytes.
 
+    The model's validators have Destinations as their context.
+
     Raises UnsupportedType, TooLarge, TooSlow, Malformed, and Invalid naming each field by a JSON
     pointer.
     """
     _check_type(request)
     members = _parsed(await _received(request, limit))
-    return checked(model, members)
+    return checked(model, members, context=request.app.get(DESTINATIONS))
 
 
 def query(request: web.Request, model: type[Q]) -> Q:
@@ -127,10 +131,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity, which Python reads and JSON does not have
 
 
-def checked(model: type[M], members: object, prefix: str = "/") -> M:
+def checked(
+    model: type[M], members: object, prefix: str = "/", context: Destinations | None = None
+) -> M:
     """Return the members as the model. Raises Invalid, naming each field behind `prefix`."""
     try:
-        return model.model_validate(members)
+        return model.model_validate(members, context=context)
     except ValidationError as error:
         raise Invalid([_fault(detail, prefix) for detail in error.errors()[:PROBLEMS]]) from error
 

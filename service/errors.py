@@ -1,6 +1,7 @@
 """Everything that can go wrong in a request, as one tree, and what HTTP makes of it.
 
 EveryclickError
+├── BadRequest           400  it is not HTTP
 ├── Malformed            400  the body is not what its type says
 ├── Unauthenticated      401  no token, or none that holds
 │   └── BadCredentials   401  wrong e-mail or password
@@ -19,6 +20,7 @@ EveryclickError
 ├── PreconditionFailed   412  it has changed since it was read
 ├── TooLarge             413
 ├── UnsupportedType      415
+├── BadExpectation       417  an Expect that nobody here can meet
 ├── Invalid              422  fields with problems, each named
 ├── KeyReused            422  an Idempotency-Key that was another request's
 └── Unavailable          503  the database did not commit in time; try again
@@ -66,6 +68,10 @@ class EveryclickError(Exception):
         self.detail = detail
         self.headers = headers or {}
         self.problems: Sequence[Problem] = ()
+
+
+class BadRequest(EveryclickError):
+    status, code, title = 400, "bad_request", "The request is not valid HTTP"
 
 
 class Malformed(EveryclickError):
@@ -144,6 +150,10 @@ class TooLarge(EveryclickError):
 
 class UnsupportedType(EveryclickError):
     status, code, title = 415, "unsupported_type", "Send application/json in UTF-8"
+
+
+class BadExpectation(EveryclickError):
+    status, code, title = 417, "expectation_failed", "This expectation cannot be met"
 
 
 class Invalid(EveryclickError):

@@ -21,13 +21,15 @@ class Found(web.StreamResponse):
 
     aiohttp's own response is a quarter of what a redirect costs in Python: headers are collected
     in a multidict, completed, serialised and handed on by six coroutines. These never vary, so
-    they are one string. Nobody can add to them, and on_response_prepare is not signalled.
+    they are one string. Nobody can add to them but by `headers`, which are whole lines, and
+    on_response_prepare is not signalled.
     """
 
-    def __init__(self, location: str, status: RedirectCode = 302) -> None:
+    def __init__(self, location: str, status: RedirectCode = 302, headers: str = "") -> None:
         super().__init__(status=status)
         self._location = location
         self._first = _FIRST[status]
+        self._more = headers
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write the whole response. Raises ConnectionResetError when the client has gone."""
@@ -49,7 +51,7 @@ class Found(web.StreamResponse):
             (
                 f"{self._first}\r\nLocation: {self._location}\r\nCache-Control: no-store\r\n"
                 f"Content-Length: 0\r\nServer: everyclick\r\nDate: {rfc822_formatted_time()}\r\n"
-                f"{connection}\r\n"
+                f"{self._more}{connection}\r\n"
             ).encode("ascii")
         )
         return self._writer

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from service import cookies
 from service.connections import connection
-from service.errors import CrossSite, Unauthenticated
+from service.errors import Unauthenticated
 from service.lifespan import SETTINGS, TOKENS
 from service.store.sessions import session_user
 from service.store.users import User
 from service.tokens import Claims
 
-COOKIE = "everyclick_session"
-
 _BEARER = re.compile(r"bearer +(?P<token>[^ ]+)", re.IGNORECASE)
-_SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 
 async def identify(request: web.Request) -> User:
     """Return the user who asks, as the database knows them now.
 
-    Raises Unauthenticated, with the same words whatever is wrong, and CrossSite.
+    Raises Unauthenticated, with the same words whatever is wrong.
     """
     claims = claimed(request)
     async with connection(request) as held:
@@ -37,7 +34,7 @@ def claimed(request: web.Request) -> Claims:
     """Return what the request's token says; whether its session still stands is another question.
 
     The Authorization header goes before the cookie, even when it does not hold. A token in the URL
-    is none: URLs end up in logs. Raises Unauthenticated and CrossSite.
+    is none: URLs end up in logs. Raises Unauthenticated.
     """
     headers = request.headers.getall(hdrs.AUTHORIZATION, [])
     if headers:
@@ -45,28 +42,7 @@ def claimed(request: web.Request) -> Claims:
         if len(headers) > 1 or match is None:
             raise Unauthenticated
         return request.app[TOKENS].read(match["token"])
-    cookie = request.cookies.get(COOKIE)
-    if cookie is None:
+    token = cookies.kept(request, request.app[SETTINGS])
+    if token is None:
         raise Unauthenticated
-    # Browsers add a cookie to whatever any site makes them send, a header only to our own requests.
-    if request.method not in _SAFE_METHODS and _is_cross_site(request):
-        raise CrossSite("Send this request from a page of this site, or with a bearer token.")
-    return request.app[TOKENS].read(cookie)
-
-
-def _is_cross_site(request: web.Request) -> bool:
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        return site.lower() not in {"same-origin", "none"}
-    origin = request.headers.get(hdrs.ORIGIN)
-    if origin is None:
-        return False  # no browser, or one that sends SameSite=Lax cookies to nobody else's request
-    ours = {request.host.lower(), _host(request.app[SETTINGS].public_url)}
-    return _host(origin) not in ours
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).netloc.lower()
-    except ValueError:
-        return ""
+    return request.app[TOKENS].read(token)

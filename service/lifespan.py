@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 from psycopg_pool import AsyncConnectionPool
@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 from service.contract.observations import Observer
 from service.contract.postgres import Database
 from service.contract.session import LIVELY, Session
+from service.destinations import Destinations
 from service.draining import Draining
 from service.passwords import Passwords
 from service.readiness import Readiness
@@ -21,6 +22,8 @@ SETTINGS = web.AppKey("settings", ServiceSettings)
 DATABASE = web.AppKey("database", Database)
 OBSERVE: web.AppKey[Observer] = web.AppKey("observe")
 DRAINING = web.AppKey("draining", Draining)
+DESTINATIONS = web.AppKey("destinations", Destinations)
+HEADERS: web.AppKey[Mapping[str, str]] = web.AppKey("headers")
 TOKENS = web.AppKey("tokens", Tokens)
 
 POOL: web.AppKey[AsyncConnectionPool] = web.AppKey("pool")

@@ -1,4 +1,4 @@
-"""What a link may be: its code, its target, its title and its end. Pure."""
+"""What a link may be: its code, its title and its end. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import cast, get_args
 
-from service import targets
 from service.contract.events import RedirectCode
 from service.errors import Refused
 
@@ -61,11 +60,6 @@ def wanted_code(text: str) -> str:
     if is_reserved(text):
         raise Refused("reserved_code", "This name is reserved; choose another code.")
     return text
-
-
-def target(text: str) -> str:
-    """Return where a link leads, as printable ASCII. Raises Refused like `targets.checked`."""
-    return targets.checked(text)
 
 
 def is_safe_location(text: str) -> bool:

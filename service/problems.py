@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from http import HTTPStatus
 from time import perf_counter
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
+from pydantic import BaseModel, ConfigDict
 
 from service.connections import UNAVAILABLE
 from service.contract.observations import DatabaseUnavailable, RequestFailed, RequestServed
-from service.errors import EveryclickError, MethodNotAllowed, NotFound, TooLarge, Unavailable
-from service.lifespan import DRAINING, OBSERVE
+from service.errors import (
+    BadExpectation,
+    EveryclickError,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
+from service.lifespan import DRAINING, HEADERS, OBSERVE
+from service.request_ids import HEADER, new_request_id, request_id
 
 ANYTHING = "/{anything:.*}"
 """The route of all paths that no other route has."""
@@ -25,17 +33,33 @@ UNMATCHED = "unmatched"
 
 OUR_FAULT = "This is our fault; it has been reported."
 
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    hdrs.CACHE_CONTROL: "no-store",
-    # Set here because aiohttp otherwise tells its own version and Python's.
-    hdrs.SERVER: "everyclick",
-}
-"""On every response but a redirect, which carries its own."""
-
 _OURS = {error.status: error for error in (NotFound, MethodNotAllowed, TooLarge)}
 # A method is whatever token the client makes up; what is counted by method stays a short list.
 _METHODS = hdrs.METH_ALL
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field: `pointer` is a JSON pointer (RFC 6901) or a parameter's name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pointer: str
+    detail: str
+    code: str
+
+
+class ProblemDocument(BaseModel):
+    """What went wrong (RFC 9457); `code` is stable and for programs, the rest is for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str | None = None
+    errors: list[FieldProblem] | None = None
+    request_id: str
 
 
 def guarded(handler: Handler) -> Handler:
@@ -44,6 +68,21 @@ def guarded(handler: Handler) -> Handler:
     For every route but the redirect's, which answers for itself.
     """
     return partial(problems, handler=handler)
+
+
+async def expectation(request: web.Request) -> web.StreamResponse | None:
+    """Meet `Expect: 100-continue`, refuse any other; HTTP/1.0 has none (RFC 9110, 10.1.1)."""
+    if request.version < HttpVersion11:
+        return None
+    if request.headers[hdrs.EXPECT].lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer proper has not begun
+        return None
+
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        raise BadExpectation
+
+    return await problems(request, refuse)
 
 
 async def unmatched(request: web.Request) -> web.StreamResponse:
@@ -58,8 +97,9 @@ async def unmatched(request: web.Request) -> web.StreamResponse:
 
 
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer errors, add HEADERS, and report the request."""
+    """Answer errors, add the headers that every response has, and report the request."""
     started = perf_counter()
+    name = request_id(request)
     resource = request.match_info.route.resource
     route = UNMATCHED if resource is None else resource.canonical
     if route == CATCH_ALL:
@@ -67,66 +107,70 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         response = await handler(request)
     except EveryclickError as error:
-        response = answer(error)
+        response = answer(error, name)
     except web.HTTPException as error:
-        response = _translated(error)
+        response = _translated(error, name)
     except UNAVAILABLE as error:
         request.app[OBSERVE](DatabaseUnavailable("request", str(error).strip() or "no answer"))
-        response = answer(Unavailable("Try again in a moment."))
+        response = answer(Unavailable("Try again in a moment."), name)
     except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace
-        request.app[OBSERVE](RequestFailed(_method(request), route, error))
-        response = answer(EveryclickError(OUR_FAULT))
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+        request.app[OBSERVE](RequestFailed(_method(request), route, error, name))
+        response = answer(EveryclickError(OUR_FAULT), name)
+    for header, value in request.app[HEADERS].items():
+        response.headers.setdefault(header, value)
+    response.headers[HEADER] = name
     if request.app[DRAINING].begun:
         response.force_close()
     request.app[OBSERVE](
-        RequestServed(_method(request), route, response.status, perf_counter() - started)
+        RequestServed(_method(request), route, response.status, perf_counter() - started, name)
     )
     return response
 
 
-def answer(error: EveryclickError) -> web.Response:
-    """Return the error as a problem document."""
+def answer(error: EveryclickError, name: str | None = None) -> web.Response:
+    """Return the error as a problem document, without the headers that every response has.
+
+    `name` is the request's; one that cannot be read has none, and gets a new one.
+    """
     errors = [
-        {"pointer": problem.pointer, "detail": problem.detail, "code": problem.code}
+        FieldProblem(pointer=problem.pointer, detail=problem.detail, code=problem.code)
         for problem in error.problems
     ]
-    response = _document(error.status, error.code, error.title, error.detail, errors, error.headers)
+    document = ProblemDocument(
+        title=error.title,
+        status=error.status,
+        code=error.code,
+        detail=error.detail or None,
+        errors=errors or None,
+        request_id=name or new_request_id(),
+    )
+    response = _response(document, error.headers)
     if error.headers.get(hdrs.CONNECTION) == "close":
         response.force_close()
     return response
 
 
-def _translated(error: web.HTTPException) -> web.StreamResponse:
+def _translated(error: web.HTTPException, name: str) -> web.StreamResponse:
     if error.status < HTTPStatus.BAD_REQUEST:
         raise error
     ours = _OURS.get(error.status)
     if ours is not None:
         allow = error.headers.get(hdrs.ALLOW)
-        return answer(ours(headers={hdrs.ALLOW: allow} if allow else None))
+        return answer(ours(headers={hdrs.ALLOW: allow} if allow else None), name)
     status = HTTPStatus(error.status)
-    return _document(status, status.name.lower(), status.phrase, "", [], {})
+    document = ProblemDocument(
+        title=status.phrase, status=status, code=status.name.lower(), request_id=name
+    )
+    return _response(document, {})
 
 
-def _document(
-    status: int,
-    code: str,
-    title: str,
-    detail: str,
-    errors: list[dict[str, str]],
-    headers: dict[str, str],
-) -> web.Response:
-    document = {"type": "about:blank", "title": title, "status": status, "code": code}
-    if detail:
-        document["detail"] = detail
-    if errors:
-        document["errors"] = errors
+def _response(document: ProblemDocument, headers: dict[str, str]) -> web.Response:
     return web.Response(
-        status=status,
-        text=json.dumps(document),
+        status=document.status,
+        body=document.model_dump_json(exclude_none=True).encode(),
         content_type="application/problem+json",
-        headers={**HEADERS, **headers},
+        charset="utf-8",
+        headers={**headers, HEADER: document.request_id},
     )
 
 

@@ -6,6 +6,7 @@ from time import perf_counter
 
 from aiohttp import hdrs, web
 
+from service import headers
 from service.contract.events import Click, clean_header, new_message_id
 from service.contract.observations import Observer, Redirected, RedirectOutcome, RequestFailed
 from service.draining import Draining
@@ -14,6 +15,8 @@ from service.found import Found
 from service.links import is_code, is_safe_location
 from service.problems import OUR_FAULT, answer
 from service.recorder import Recorder
+from service.request_ids import request_id
+from service.settings import ServiceSettings
 
 ROUTE = "/{code}"
 
@@ -24,10 +27,14 @@ class Redirects:
     Each microsecond of this is one of every click's: what it needs it holds.
     """
 
-    def __init__(self, recorder: Recorder, observe: Observer, draining: Draining) -> None:
+    def __init__(
+        self, recorder: Recorder, observe: Observer, draining: Draining, settings: ServiceSettings
+    ) -> None:
         self._recorder = recorder
         self._observe = observe
         self._draining = draining
+        self._headers = headers.every(settings)
+        self._written = headers.redirect(settings)
 
     async def redirect(self, request: web.Request) -> web.StreamResponse:
         """Answer a routed request."""
@@ -51,21 +58,32 @@ class Redirects:
                 resolved = await self._recorder.record(code, click)
             if resolved is None:
                 outcome = "unknown"
-                return self._told(answer(NotFound("No link has this code.")))
+                return self.refused(request, NotFound("No link has this code."))
             target = resolved.target
             # An unsafe target can only have been forced in by SQL; it must not become a header.
             if not resolved.live or not is_safe_location(target):
                 outcome = "gone"
-                return self._told(answer(Gone()))
+                return self.refused(request, Gone())
             outcome = "found"
-            return self._told(Found(target, resolved.redirect_code))
+            return self._told(Found(target, resolved.redirect_code, self._written))
         except EveryclickError as error:
-            return self._told(answer(error))
+            return self.refused(request, error)
         except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace
-            self._observe(RequestFailed(request.method, ROUTE, error))
-            return self._told(answer(EveryclickError(OUR_FAULT)))
+            name = request_id(request)
+            self._observe(RequestFailed(request.method, ROUTE, error, name))
+            return self._refused(EveryclickError(OUR_FAULT), name)
         finally:
             self._observe(Redirected(request.method, code, outcome, perf_counter() - started))
+
+    def refused(self, request: web.BaseRequest, error: EveryclickError) -> web.StreamResponse:
+        """Return the error as the answer, with all the headers it should have."""
+        return self._refused(error, request_id(request))
+
+    def _refused(self, error: EveryclickError, name: str) -> web.StreamResponse:
+        response = answer(error, name)
+        for header, value in self._headers.items():
+            response.headers.setdefault(header, value)
+        return self._told(response)
 
     def _told(self, response: web.StreamResponse) -> web.StreamResponse:
         # Asked now and not when the request came: who is told nothing may send another one.

@@ -24,9 +24,11 @@ from service.contract.process import stopping
 from service.contract.settings import ConfigurationError
 from service.doors import BACKLOG, open_doors, shut
 from service.draining import rest
+from service.hosts import short_host
 from service.lifespan import DRAINING
 from service.neighbours import Neighbours
 from service.redirects import REDIRECTS
+from service.runner import Runner
 from service.settings import ServiceSettings
 from service.shortcut import shorten
 from service.worker import Worker
@@ -60,7 +62,7 @@ async def serve(
             )
         gating = asyncio.create_task(gate(database, settings, observe))
         stack.callback(gating.cancel)
-        runner = web.AppRunner(
+        runner = Runner(
             app,
             access_log=None,
             handle_signals=False,
@@ -68,8 +70,10 @@ async def serve(
             shutdown_timeout=rest(settings.shutdown_timeout),
         )
         await runner.setup()
-        shorten(runner, app[REDIRECTS])
+        shorten(runner, app[REDIRECTS], short_host(settings, app[REDIRECTS], observe))
         stack.push_async_callback(runner.cleanup)
+        watching = asyncio.create_task(runner.lines.watch())
+        stack.callback(watching.cancel)
         if worker is not None and worker.ready is not None:
             # The one we are to succeed goes on until we are fit for work.
             await _gone_through(gating, stop)

@@ -12,6 +12,8 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from service.contract.settings import ConfigurationError, Settings
+from service.destinations import Destinations, Hosts
+from service.peers import Proxies
 
 SECRET_BYTES = 32
 """Least length of SECRET_KEY: HMAC-SHA256 wants a key as long as its output (RFC 7518, 3.2)."""
@@ -31,6 +33,18 @@ class ServiceSettings(Settings):
     base_url: str | None = Field(
         None, description="public address of the short links; else http://HOST:PORT"
     )
+    short_url: str | None = Field(
+        None, description="public address of the short links when it is not BASE_URL"
+    )
+    allowed_hosts: str | None = Field(
+        None, description="hosts that links may lead to, with commas; else any"
+    )
+    denied_hosts: str | None = Field(
+        None, description="hosts that links may not lead to, with commas"
+    )
+    trusted_proxies: str | None = Field(
+        None, description="proxies before us: their networks, with commas, or their number"
+    )
     secret_key: SecretStr | None = Field(
         None, description="signs tokens; generated and kept in DATA_DIR with the embedded Postgres"
     )
@@ -42,7 +56,7 @@ class ServiceSettings(Settings):
     )
     metrics_port: int = Field(9464, ge=0, le=65535, description="port of the service's /metrics")
 
-    @field_validator("base_url")
+    @field_validator("base_url", "short_url")
     @classmethod
     def _base_url_is_an_address(cls, value: str | None) -> str | None:
         if value is None:
@@ -51,6 +65,18 @@ class ServiceSettings(Settings):
         if scheme not in {"http", "https"} or not rest or not rest.isascii() or " " in rest:
             raise ValueError("must be an address such as https://go.example.com")
         return value.rstrip("/")
+
+    @field_validator("allowed_hosts", "denied_hosts")
+    @classmethod
+    def _hosts_are_hosts(cls, value: str | None) -> str | None:
+        Hosts.listed(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_known(cls, value: str | None) -> str | None:
+        Proxies.told(value)
+        return value
 
     @field_validator("secret_key")
     @classmethod
@@ -73,8 +99,24 @@ class ServiceSettings(Settings):
 
     @property
     def public_url(self) -> str:
-        """The address short URLs are made with; no slash at its end."""
+        """The address of the API and its pages; no slash at its end."""
         return self.base_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def link_url(self) -> str:
+        """The address short URLs are made with; no slash at its end."""
+        return self.short_url or self.public_url
+
+    @property
+    def destinations(self) -> Destinations:
+        """Which hosts links may lead to."""
+        own = (self.public_url, self.link_url)
+        return Destinations.told(own, self.allowed_hosts, self.denied_hosts)
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers come by TLS, as the public address says; by nothing that a client sends."""
+        return self.public_url.startswith("https://")
 
 
 def secret_key(settings: ServiceSettings, *, embedded: bool) -> bytes:

@@ -10,12 +10,16 @@ from collections.abc import Awaitable
 
 from aiohttp import hdrs, web
 
+from service.hosts import ShortHost
 from service.links import is_code
 from service.redirects import Redirects
 
 
-def shorten(runner: web.AppRunner, redirects: Redirects) -> None:
-    """Put the shortcut in front of the runner's app. Call it between setup and the first site."""
+def shorten(runner: web.AppRunner, redirects: Redirects, short: ShortHost | None = None) -> None:
+    """Put the shortcut in front of the runner's app. Call it between setup and the first site.
+
+    On the host of `short`, if there is one, nothing but codes is answered.
+    """
     server = runner.server
     if server is None:
         raise RuntimeError("the runner has not been set up")
@@ -34,4 +38,11 @@ def shorten(runner: web.AppRunner, redirects: Redirects) -> None:
             return redirects.answer(request, path[1:])
         return ordinary(request)
 
-    server.request_handler = handle
+    if short is None:
+        server.request_handler = handle
+        return
+
+    def handle_both(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        return short.answer(request) if short.has(request) else handle(request)
+
+    server.request_handler = handle_both

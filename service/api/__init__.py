@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from service.api import accounts, health, links, password, sessions, setup, stats
+from service.api import accounts, health, links, password, reference, sessions, setup, stats
 from service.api.operation import Operation
-from service.problems import guarded
+from service.problems import expectation, guarded
 
 
 def operations() -> Iterator[Operation]:
@@ -20,12 +20,20 @@ def operations() -> Iterator[Operation]:
     yield from links.OPERATIONS
     yield from stats.OPERATIONS
     yield from health.OPERATIONS
+    yield from reference.OPERATIONS
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the API's routes; HEAD comes with every GET."""
-    for operation in operations():
+    """Add the API's routes and what describes them; HEAD comes with every GET."""
+    table = list(operations())
+    app[reference.SHELF] = reference.Shelf(table)
+    for operation in table:
         if operation.method == "GET":
-            app.router.add_get(operation.path, guarded(operation))
+            app.router.add_get(operation.path, guarded(operation), expect_handler=expectation)
         else:
-            app.router.add_route(operation.method, operation.path, guarded(operation))
+            app.router.add_route(
+                operation.method,
+                operation.path,
+                guarded(operation),
+                expect_handler=expectation,
+            )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from service.bodies import Body, Query
 from service.errors import EveryclickError
 from service.identity import identify
+from service.origins import refuse_foreign
 from service.store.users import User
 
 Scope = Literal["links:read", "links:write", "stats:read"]
@@ -51,6 +52,7 @@ class Operation:
 
         Raises Unauthenticated, Forbidden and CrossSite, and whatever the handler raises.
         """
+        refuse_foreign(request)
         if self.access != "anyone":
             request[CALLER] = await identify(request)
         return await self.handler(request)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from aiohttp import web
 from psycopg import AsyncConnection
 
-from service import accounts
+from service import accounts, cookies
 from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.times import Instant
 from service.bodies import Body, body
 from service.connections import connection, hashing
 from service.errors import BadCredentials, CrossSite, Refused, Unauthenticated, Unavailable
-from service.identity import COOKIE, claimed
+from service.identity import claimed
 from service.lifespan import PASSWORDS, SETTINGS, TOKENS
 from service.sessions import LIFETIME, Session, begin
 from service.store.sessions import session_end, sessions_end
@@ -62,14 +62,14 @@ async def logout(request: web.Request) -> web.Response:
     claims = claimed(request)
     async with connection(request) as held:
         await session_end(held, claims.session_id)
-    return _signed_out()
+    return _signed_out(request)
 
 
 async def logout_all(request: web.Request) -> web.Response:
     """End every session of whoever asks, this one included: 204."""
     async with connection(request) as held:
         await sessions_end(held, request[CALLER].id)
-    return _signed_out()
+    return _signed_out(request)
 
 
 async def begun(request: web.Request, held: AsyncConnection, user: User) -> Session:
@@ -87,21 +87,14 @@ def signed_in(
 ) -> web.Response:
     """Answer with a session's token, and give it to the browser as a cookie."""
     response = respond(answer, status=status)
-    response.set_cookie(
-        COOKIE,
-        session.token,
-        max_age=int(LIFETIME.total_seconds()),
-        path="/",
-        secure=request.app[SETTINGS].public_url.startswith("https://"),
-        httponly=True,
-        samesite="Lax",
-    )
+    seconds = int(LIFETIME.total_seconds())
+    cookies.keep(response, request.app[SETTINGS], session.token, seconds=seconds)
     return response
 
 
-def _signed_out() -> web.Response:
+def _signed_out(request: web.Request) -> web.Response:
     response = web.Response(status=204)
-    response.del_cookie(COOKIE, path="/")
+    cookies.forget(response, request.app[SETTINGS])
     return response
 
 

@@ -34,7 +34,8 @@ def add(
 ) -> int:
     """Make a link and print its short URL."""
     try:
-        target = links.target(url)
+        settings = ServiceSettings.load()
+        target = settings.destinations.checked(url)
         wanted = None if code is None else links.wanted_code(code)
         kind = links.redirect_code(redirect_code)
     except Refused as error:
@@ -59,7 +60,7 @@ def add(
     if isinstance(made, str):
         say(made)
         return FAILED
-    short = f"{ServiceSettings.load().public_url}/{made.code}"
+    short = f"{settings.link_url}/{made.code}"
     print(
         json.dumps({"code": made.code, "short_url": short, "url": made.target})
         if as_json

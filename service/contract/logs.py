@@ -14,6 +14,7 @@ import structlog
 from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
+    ConnectionsCut,
     DatabaseReady,
     DatabaseUnavailable,
     DataLossAccepted,
@@ -122,6 +123,7 @@ def level_of(observation: Observation) -> Level:
         case (
             EventFailed()
             | EventSetAside()
+            | ConnectionsCut()
             | DatabaseUnavailable()
             | FaultDrill()
             | DataLossAccepted()
@@ -163,6 +165,8 @@ def _adopt_libraries(
     root.setLevel(logging.WARNING)
     # aiohttp logs a traceback for every malformed request: anyone could fill the disk with them.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # One warning for each bad cookie, should somebody ask it to read them.
+    logging.getLogger("aiohttp.internal").setLevel(logging.CRITICAL)
     # We report what goes wrong in a job; the rest is noise while a database is away.
     logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
     # The pool tells of each failed try to connect; DatabaseUnavailable says it once.

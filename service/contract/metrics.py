@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
+    ConnectionsCut,
     DatabaseReady,
     DatabaseUnavailable,
     DataLossAccepted,
@@ -62,6 +63,12 @@ class ServiceMetrics:
         self._failures = Counter(
             "everyclick_request_failures", "Requests answered 500", registry=registry
         )
+        self._cut = Counter(
+            "everyclick_connections_cut",
+            "Clients' connections ended by the service, by reason",
+            ["reason"],
+            registry=registry,
+        )
         self._unavailable = Counter(
             "everyclick_service_database_unavailable",
             "Times the service found the database unavailable",
@@ -79,6 +86,8 @@ class ServiceMetrics:
                 self._failures.inc()
             case DatabaseUnavailable():
                 self._unavailable.inc()
+            case ConnectionsCut(reason=reason, number=number):
+                self._cut.labels(reason).inc(number)
             case _:
                 pass
 
@@ -152,6 +161,7 @@ class RelayMetrics:
                 | Redirected()
                 | RequestServed()
                 | RequestFailed()
+                | ConnectionsCut()
                 | DatabaseReady()
                 | DataLossAccepted()
                 | WorkerExited()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 RedirectOutcome = Literal["found", "unknown", "gone", "unavailable"]
+CutReason = Literal["slow", "unread", "full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class RequestServed:
     route: str
     status: int
     seconds: float
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,17 @@ class RequestFailed:
     method: str
     route: str
     error: BaseException
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsCut:
+    """Clients' connections were ended: `slow` sent no whole request in time, `unread` did not take
+    their answers, `full` came when there were too many.
+    """
+
+    reason: CutReason
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +235,7 @@ Observation = (
     | Redirected
     | RequestServed
     | RequestFailed
+    | ConnectionsCut
     | DatabaseUnavailable
     | DatabaseReady
     | DataLossAccepted

@@ -202,3 +202,19 @@ def test_service_before_its_database(
     with database.connect() as connection:
         relay.ready(lambda: count(connection, "clicks") == 1, "the click counted")
     assert (relay.stop().code, service.stop().code) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "target, word",
+    [
+        ("https://GO.example:81/x", "itself"),
+        ("https://www.bad.example/", "not allowed"),
+        ("http://[::ffff:127.0.0.1]/", "not allowed"),
+        ("javascript:alert(1)", "https"),
+    ],
+)
+def test_a_link_that_may_not_be(anywhere: Processes, target: str, word: str) -> None:
+    """2 and the reason, before any database is looked for: the rules are the API's."""
+    env = {"BASE_URL": "https://go.example", "DENIED_HOSTS": "bad.example,private"}
+    done = anywhere.cli("service", "link", "add", target, expected=2, env=env)
+    assert word in said(done)

@@ -43,7 +43,7 @@ def tracked(*suffixes: str) -> set[str]:
 @pytest.mark.process
 def test_all_of_it_is_shipped(shipped: set[str]) -> None:
     """Every module, every SQL file and every revision is in the wheel."""
-    wanted = tracked(".py", ".sql")
+    wanted = tracked(".py", ".sql", ".html", ".css")
     assert any(name.startswith("relay/sql/") for name in wanted)
     assert any(name.startswith("service/contract/sql/") for name in wanted)
     assert any(name.startswith("migrations/versions/") for name in wanted)

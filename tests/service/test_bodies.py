@@ -10,7 +10,7 @@ from service import bodies
 from service.bodies import Body, Query, body, query
 from service.contract.observations import Observation, RequestFailed
 from service.draining import Draining
-from service.lifespan import DRAINING, OBSERVE
+from service.lifespan import DRAINING, HEADERS, OBSERVE
 from service.problems import guarded
 
 Client = TestClient[web.Request, web.Application]
@@ -45,6 +45,7 @@ async def things(observed: list[Observation]) -> AsyncIterator[Client]:
     app = web.Application()
     app[OBSERVE] = observed.append
     app[DRAINING] = Draining()
+    app[HEADERS] = {}
     app.router.add_post("/things", guarded(_make))
     app.router.add_get("/things", guarded(_ask))
     async with TestClient(TestServer(app)) as client:

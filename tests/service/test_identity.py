@@ -3,14 +3,21 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDict
 
+from service.api import operations
+from service.app import create_app
+from service.contract.observations import Observation
+from service.contract.postgres import Database
 from service.lifespan import TOKENS
 from service.sessions import begin
+from service.settings import ServiceSettings
 from service.store.sessions import session_create, session_end
 from service.store.users import user_create, user_disable
+from tests.conftest import KEY
 from tests.service.api.conftest import person
+from tests.support.ledger import make_link
 
 Client = TestClient[web.Request, web.Application]
 ME = "/api/v1/me"
@@ -150,6 +157,14 @@ async def test_role_is_the_database_s(
         ({"Origin": "null"}, 403),
         ({"Origin": "http://["}, 403),
         ({"Origin": ""}, 403),
+        ({"Sec-Fetch-Site": "", "Origin": "http://127.0.0.1:8080"}, 403),
+        ({"Sec-Fetch-Site": "Same-Origin"}, 204),
+        ({"Origin": "https://127.0.0.1:8080"}, 403),
+        ({"Origin": "http://127.0.0.1:8081"}, 403),
+        ({"Origin": "http://127.0.0.1:x"}, 403),
+        ({"Origin": "http://127.0.0.1:8080.evil.example"}, 403),
+        ({"Origin": "http://evil.example/127.0.0.1:8080", "Host": ""}, 403),
+        ({"Referer": "https://evil.example/", "X-Forwarded-Host": "evil.example"}, 204),
     ],
 )
 async def test_cross_site_requests_with_a_cookie_are_403(
@@ -158,6 +173,66 @@ async def test_cross_site_requests_with_a_cookie_are_403(
     """A cookie counts for a change only when the browser says that a page of ours asked."""
     response = await client.post("/api/v1/logout", headers={**cookie(token), **sent})
     assert status == response.status
+
+
+@pytest.mark.parametrize(
+    "method, path",
+    [(o.method, o.path) for o in operations() if o.method not in {"GET", "HEAD"}],
+)
+@pytest.mark.parametrize(
+    "sent", [{"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}]
+)
+async def test_nothing_that_changes_is_open_to_other_sites(
+    client: Client,
+    db: psycopg.AsyncConnection,
+    token: str,
+    method: str,
+    path: str,
+    sent: dict[str, str],
+) -> None:
+    """Every operation, with a cookie and without: nobody logs a browser in from elsewhere either."""
+    for headers in (sent, {**sent, **cookie(token)}):
+        response = await client.request(method, path.format(code="x"), headers=headers, data=b"{")
+        assert (403, "cross_site") == (response.status, (await response.json())["code"])
+    cursor = await db.execute("SELECT count(*) FROM users")
+    assert (1,) == await cursor.fetchone()
+
+
+async def test_with_base_url_the_host_header_is_not_asked(
+    database: Database, observed: list[Observation]
+) -> None:
+    """What we are called is the settings' to say, once they do."""
+    app = create_app(ServiceSettings(base_url="https://go.example"), database, KEY, observed.append)
+    async with TestClient(TestServer(app)) as client:
+        for origin, host, status in (
+            ("https://go.example", "anything.example", 401),
+            ("https://GO.example:443", "go.example", 401),
+            ("http://go.example", "go.example", 403),
+            ("https://evil.example", "evil.example", 403),
+            ("https://www.go.example", "go.example", 403),
+        ):
+            headers = {"Origin": origin, "Host": host}
+            response = await client.post("/api/v1/logout", headers=headers)
+            assert status == response.status
+
+
+async def test_reads_change_nothing(
+    client: Client, db: psycopg.AsyncConnection, token: str
+) -> None:
+    """A GET with the cookie, from wherever it comes, leaves accounts, links and clicks as they are."""
+    await make_link(db)
+    states = set()
+    for path in (None, *(o.path for o in operations() if o.method == "GET")):
+        if path is not None:
+            await client.get(path.format(code="hello"), headers=cookie(token))
+        rows = [
+            await (
+                await db.execute(f"SELECT count(*), max(xmin::text::bigint) FROM {table}")
+            ).fetchone()
+            for table in ("users", "sessions", "links", "outbox")
+        ]
+        states.add(str(rows))
+    assert 1 == len(states)
 
 
 async def test_cross_site_does_not_concern_bearers_and_reads(client: Client, token: str) -> None:

@@ -15,8 +15,9 @@ from service.contract.observations import (
 )
 from service.draining import Draining
 from service.errors import CodeTaken, Invalid, Problem, Unauthenticated
-from service.lifespan import DRAINING, OBSERVE
-from service.problems import ANYTHING, HEADERS, guarded, problems, unmatched
+from service.headers import EVERY
+from service.lifespan import DRAINING, HEADERS, OBSERVE
+from service.problems import ANYTHING, guarded, problems, unmatched
 
 Client = TestClient[web.Request, web.Application]
 
@@ -51,6 +52,7 @@ async def failing(observed: list[Observation]) -> AsyncIterator[Client]:
     app = web.Application()
     app[OBSERVE] = observed.append
     app[DRAINING] = Draining()
+    app[HEADERS] = EVERY
     app.router.add_get("/raise/{name}", guarded(_raise))
     app.router.add_get("/{code}", _redirect)
     app.router.add_route("*", ANYTHING, guarded(unmatched))
@@ -81,7 +83,7 @@ async def test_errors_are_problem_documents(
     problem = await response.json(content_type="application/problem+json")
     assert (status, status, code) == (response.status, problem["status"], problem["code"])
     assert {"type", "title"} <= problem.keys()
-    assert HEADERS == {name: response.headers[name] for name in HEADERS}
+    assert EVERY == {name: response.headers[name] for name in EVERY}
     assert ("1" if status == 503 else None) == response.headers.get("Retry-After")
     assert ("Bearer" if status == 401 else None) == response.headers.get("WWW-Authenticate")
 
@@ -141,6 +143,7 @@ async def test_cancellation_passes(observed: list[Observation]) -> None:
     app = web.Application()
     app[OBSERVE] = observed.append
     app[DRAINING] = Draining()
+    app[HEADERS] = EVERY
 
     async def cancelled(_: web.Request) -> web.StreamResponse:
         raise asyncio.CancelledError

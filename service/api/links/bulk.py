@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from aiohttp import web
 from psycopg import AsyncConnection
@@ -18,8 +18,9 @@ from service.api.links.models import NewLink, Shown, shown
 from service.api.operation import CALLER, Answer, Operation, respond
 from service.bodies import Body, body, checked
 from service.connections import connection
+from service.destinations import Destinations
 from service.errors import CodeTaken, EveryclickError, Invalid, Problem, Unavailable
-from service.lifespan import SETTINGS
+from service.lifespan import DESTINATIONS, SETTINGS
 from service.store.links import Link, NewRow, links_create
 
 MOST = 1000
@@ -34,6 +35,8 @@ AT_ONCE = 50
 
 class NewLinks(Body):
     """Links to be made. What is wrong with one is told in its result and keeps no other from it."""
+
+    PARTS: ClassVar = (NewLink,)
 
     links: Annotated[
         list[Any],
@@ -86,7 +89,7 @@ async def create(request: web.Request) -> web.Response:
     owner = request[CALLER].id
 
     async def work(held: AsyncConnection) -> Kept:
-        found = await _made(held, owner, await _checked(wanted.links))
+        found = await _made(held, owner, await _checked(wanted.links, request.app[DESTINATIONS]))
         settings = request.app[SETTINGS]
         results = [
             Made(link=shown(each, settings)) if isinstance(each, Link) else _refusal(each)
@@ -100,7 +103,9 @@ async def create(request: web.Request) -> web.Response:
     return respond(Results.model_validate(kept.answer), headers=REPLAYED if again else None)
 
 
-async def _checked(items: Sequence[object]) -> list[NewLink | EveryclickError]:
+async def _checked(
+    items: Sequence[object], destinations: Destinations
+) -> list[NewLink | EveryclickError]:
     """Check each item; of those that want the same code the first may have it."""
     found: list[NewLink | EveryclickError] = []
     codes: set[str] = set()
@@ -108,7 +113,7 @@ async def _checked(items: Sequence[object]) -> list[NewLink | EveryclickError]:
         if number % AT_ONCE == 0:
             await asyncio.sleep(0)
         try:
-            wanted = checked(NewLink, item)
+            wanted = checked(NewLink, item, context=destinations)
         except Invalid as error:
             found.append(Invalid([_inside(number, problem) for problem in error.problems]))
             continue

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from service import links
 from service.api.operation import Answer
 from service.api.times import Instant
 from service.bodies import Body, Query
 from service.contract.events import RedirectCode
+from service.destinations import Destinations
 from service.errors import Refused
 from service.settings import ServiceSettings
 from service.store.links import Link
@@ -21,7 +22,14 @@ def _expiry(given: object) -> object:
     return links.expiry(given, datetime.now(UTC)) if isinstance(given, str) else given
 
 
-Url = Annotated[str, AfterValidator(links.target)]
+def _target(url: str, info: ValidationInfo) -> str:
+    # Whoever validates a body says where links may lead: nothing is allowed by having forgotten to.
+    if not isinstance(info.context, Destinations):
+        raise TypeError("no Destinations to check against")
+    return info.context.checked(url)
+
+
+Url = Annotated[str, AfterValidator(_target)]
 Code = Annotated[str, AfterValidator(links.wanted_code)]
 Title = Annotated[str, AfterValidator(links.title)]
 Expiry = Annotated[datetime, BeforeValidator(_expiry)]
@@ -88,7 +96,7 @@ def shown(link: Link, settings: ServiceSettings) -> Shown:
         code=link.code,
         url=link.target,
         # From the settings only: what a client writes into Host must not end up in a link.
-        short_url=f"{settings.public_url}/{link.code}",
+        short_url=f"{settings.link_url}/{link.code}",
         title=link.title,
         redirect_code=link.redirect_code,
         created_at=link.created_at,

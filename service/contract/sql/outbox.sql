@@ -6,7 +6,10 @@ WITH visit AS (
     SELECT * FROM json_to_recordset(%(visits)s) AS visit (c text, m uuid, r text, u text)
 ), link AS (
     SELECT id, code, target, redirect_code,
-           disabled_at IS NULL AND (expires_at IS NULL OR expires_at > now()) AS live
+           disabled_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+           -- Not what only SQL can have put there: it could not be sent, so it is not counted.
+           AND octet_length(target) <= 2048 AND lower(left(target, 7)) IN ('http://', 'https:/')
+           AND target COLLATE "C" !~ '[^!-~]' AS live
     FROM links
     WHERE code = ANY (ARRAY(SELECT DISTINCT c FROM visit))
 ), event AS (

@@ -4,10 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
-from tests.service.api.conftest import Person
+from service.app import create_app
+from service.contract.postgres import Database
+from service.settings import ServiceSettings
+from tests.conftest import KEY
+from tests.service.api.conftest import Person, person
 
 Client = TestClient[Request, Application]
 LINKS = "/api/v1/links"
@@ -69,6 +73,8 @@ async def test_create_takes_what_it_is_given(client: Client, ada: Person) -> Non
         ({"url": "https://example.com/\x00"}, "/url", "bad_character"),
         ({"url": "https://example.com/\ud800"}, "/url", "bad_character"),
         ({"url": "https://example.com/" + "x" * 2029}, "/url", "too_long"),
+        ({"url": "http://LOCALHOST.:8080/hello"}, "/url", "redirect_loop"),
+        ({"url": "http://[::ffff:127.0.0.1]:8080/"}, "/url", "redirect_loop"),
         ({"code": ""}, "/code", "bad_code"),
         ({"code": "x" * 65}, "/code", "bad_code"),
         ({"code": "a/b"}, "/code", "bad_code"),
@@ -93,6 +99,34 @@ async def test_create_names_the_field(
     problem = await response.json()
     assert (422, code) == (response.status, problem["code"])
     assert [pointer] == [error["pointer"] for error in problem["errors"]]
+
+
+async def test_hosts_are_the_operator_s_to_allow(
+    database: Database, db: psycopg.AsyncConnection
+) -> None:
+    """What is made and what is changed is held to the lists, whatever the request's Host says."""
+    settings = ServiceSettings(
+        allowed_hosts="good.example,go.example", base_url="https://go.example"
+    )
+    app = create_app(settings, database, KEY, print)
+    async with TestClient(TestServer(app)) as client:
+        ada = await person(db, app, "ada@example.com")
+        link = await make(client, ada, url="https://www.good.example/")
+        for url, code in (
+            ("https://bad.example/", "host_not_allowed"),
+            ("https://go.example./hello", "redirect_loop"),
+        ):
+            headers = {**ada.headers, "Host": "bad.example"}
+            made = await client.post(LINKS, json={"url": url}, headers=headers)
+            changed = await client.patch(
+                f"{LINKS}/{link['code']}", json={"url": url}, headers=headers
+            )
+            assert (422, code) == (made.status, (await made.json())["code"])
+            assert (422, code) == (changed.status, (await changed.json())["code"])
+        kept = await client.patch(
+            f"{LINKS}/{link['code']}", json={"title": "x"}, headers=ada.headers
+        )
+        assert 200 == kept.status
 
 
 async def test_code_is_given_once(client: Client, ada: Person) -> None:
@@ -194,6 +228,7 @@ async def test_change_touches_only_what_is_given(client: Client, ada: Person) ->
         ({}, "", "nothing_to_change"),
         ({"url": None}, "/url", "wrong_type"),
         ({"url": "ftp://example.com"}, "/url", "unsafe_scheme"),
+        ({"url": "http://127.0.0.1:8080/hello"}, "/url", "redirect_loop"),
         ({"disabled": None}, "/disabled", "wrong_type"),
         ({"disabled": "yes"}, "/disabled", "wrong_type"),
         ({"code": "other"}, "/code", "unknown"),

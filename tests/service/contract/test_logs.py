@@ -35,6 +35,7 @@ def example(kind: type[Any]) -> Observation:
         "str": "text",
         "bool": True,
         "RedirectOutcome": "found",
+        "CutReason": "slow",
     }
     values: dict[str, Any] = {}
     for field in fields(kind):

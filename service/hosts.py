@@ -1,0 +1,68 @@
+"""A host of their own for short links: nothing but codes is answered there."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from service.contract.observations import Observer, RequestServed
+from service.errors import EveryclickError, MethodNotAllowed, NotFound
+from service.links import is_code
+from service.problems import UNMATCHED
+from service.redirects import Redirects
+from service.request_ids import HEADER
+from service.settings import ServiceSettings
+
+
+class ShortHost:
+    """The host of SHORT_URL, when it is another one than BASE_URL's.
+
+    `login` there is a code like any other, and no link can have it; so are `healthz` and `api`.
+    Links are found under both hosts: those that were given out before there were two still lead on.
+    """
+
+    def __init__(self, name: str, redirects: Redirects, observe: Observer) -> None:
+        self._name = name
+        self._redirects = redirects
+        self._observe = observe
+
+    def has(self, request: web.BaseRequest) -> bool:
+        """Whether the request is for this host."""
+        return _name(request.headers.get(hdrs.HOST, "")) == self._name
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a code; 404 whatever else there is under the other host, 405 all but GET and HEAD."""
+        code = request.path[1:]
+        known = request.method in {hdrs.METH_GET, hdrs.METH_HEAD}
+        if known and is_code(code) and hdrs.EXPECT not in request.headers:
+            return await self._redirects.answer(request, code)
+        started = perf_counter()
+        error: EveryclickError = NotFound()
+        if is_code(code) and not known:
+            error = MethodNotAllowed(headers={hdrs.ALLOW: "GET,HEAD"})
+        method = request.method if request.method in hdrs.METH_ALL else "other"
+        seconds = perf_counter() - started
+        response = self._redirects.refused(request, error)
+        name = response.headers[HEADER]
+        self._observe(RequestServed(method, UNMATCHED, error.status, seconds, name))
+        return response
+
+
+def short_host(
+    settings: ServiceSettings, redirects: Redirects, observe: Observer
+) -> ShortHost | None:
+    """Return the short links' own host; None when they have none."""
+    name = _name(urlsplit(settings.link_url).netloc)
+    if name == _name(urlsplit(settings.public_url).netloc):
+        return None
+    return ShortHost(name, redirects, observe)
+
+
+def _name(host: str) -> str:
+    """Return a host without its port and without a dot at its end, in lower case."""
+    name, colon, port = host.rpartition(":")
+    if not colon or not port.isdigit():
+        name = host
+    return name.lower().removesuffix(".")

@@ -1,0 +1,97 @@
+"""What is told of the API, to programs and to people."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+
+from aiohttp.test_utils import TestClient
+from aiohttp.web import Application, Request
+from openapi_spec_validator import validate
+
+from service.api import operations
+from service.problems import CATCH_ALL
+
+Client = TestClient[Request, Application]
+
+IDS = [
+    "setUp",
+    "signUp",
+    "whoAmI",
+    "logIn",
+    "logOut",
+    "logOutEverywhere",
+    "changePassword",
+    "createLink",
+    "createLinks",
+    "listLinks",
+    "getLink",
+    "changeLink",
+    "deleteLink",
+    "getStats",
+    "isAlive",
+    "isReady",
+    "describeApi",
+    "readApi",
+]
+"""Names that generated clients are made of: one that is taken away breaks them."""
+
+
+async def test_the_document_is_valid(client: Client) -> None:
+    """It is OpenAPI 3.1, and says so to every validator."""
+    response = await client.get("/api/openapi.json")
+    assert (200, "application/json") == (response.status, response.content_type)
+    described = await response.json()
+    assert "3.1.0" == described["openapi"]
+    validate(described)
+
+
+async def test_every_route_is_described(client: Client, app: Application) -> None:
+    """Each path and method of the router is in it, and nothing that is not."""
+    described = await (await client.get("/api/openapi.json")).json()
+    told = {(path, method) for path, each in described["paths"].items() for method in each}
+    routed = {
+        (route.resource.canonical, route.method.lower())
+        for route in app.router.routes()
+        if route.resource is not None and route.method not in {"HEAD", "*"}
+    }
+    assert told == {each for each in routed if each[0] != CATCH_ALL}
+
+
+def test_names_are_stable() -> None:
+    """No operation is taken away, or called another name."""
+    assert set(IDS) <= {each.id for each in operations()}
+    assert len(list(operations())) == len({each.id for each in operations()})
+
+
+async def test_every_reference_leads_somewhere(client: Client) -> None:
+    """Whatever is referred to is described."""
+    text = await (await client.get("/api/openapi.json")).text()
+    described = await (await client.get("/api/openapi.json")).json()
+    wanted = set(re.findall(r"#/components/schemas/(\w+)", text))
+    assert set() == wanted - set(described["components"]["schemas"])
+
+
+async def test_the_page_needs_nothing(client: Client) -> None:
+    """It names every operation, loads nothing, runs nothing, and its one style is let through by hash."""
+    response = await client.get("/api/docs")
+    page = await response.text()
+    assert (200, "text/html") == (response.status, response.content_type)
+    for operation in operations():
+        assert f'id="{operation.id}"' in page
+    assert not re.search(r"<script|<link|<img|https?://|\bon\w+=|javascript:", page)
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = response.headers["Content-Security-Policy"]
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+
+
+async def test_what_is_known_is_not_sent(client: Client) -> None:
+    """Both have an ETag, and are not sent again to who has them."""
+    for path in ("/api/openapi.json", "/api/docs"):
+        first = await client.get(path)
+        headers = {"If-None-Match": first.headers["ETag"]}
+        again = await client.get(path, headers=headers)
+        assert (304, b"") == (again.status, await again.read())
