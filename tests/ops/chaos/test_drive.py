@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from ops.chaos import drive, report
 from ops.chaos.cluster import RELAY_ROLE, Cluster
 from ops.chaos.drive import play
 from ops.chaos.fault import Fault
 from ops.chaos.faults.events import FarFuture
+from ops.chaos.faults.redrive import RedriveKilled
 from ops.chaos.grounds import Standing
 from ops.chaos.result import Result
 from ops.chaos.scenario import Holds, Inflict, Scenario
@@ -36,6 +39,16 @@ class Thief(Fault):
             " AND hour = date_trunc('hour', occurred_at, 'UTC')",
             {},
         )
+
+
+class Gone(Fault):
+    """The relay is stopped, and nobody starts it again."""
+
+    name = "relay gone for good"
+
+    async def inject(self) -> None:
+        for relay in self.scene.relays:
+            await relay.rest()
 
 
 async def played(
@@ -74,3 +87,24 @@ async def test_a_stolen_click_is_missed(database: Database, tmp_path: Path) -> N
         tmp_path
     )
     assert "O1 lost" in (tmp_path / "findings.txt").read_text()
+
+
+async def test_what_never_comes_again_is_wrong(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost, but nothing is counted any more either: that is no matter of a target."""
+    monkeypatch.setattr(drive, "RECOVERS", 1.0)
+    monkeypatch.setattr(drive, "DRAIN", 1.0)
+    result = await played(database, tmp_path, [Gone], Holds(counted_again=None))
+    assert ["click counted"] == result.hung
+    assert not result.sound
+    assert 0 == result.number("lost")
+    assert "no click counted any more after the last fault" in report.wrong(result)
+
+
+async def test_a_redrive_is_killed_and_given_again(database: Database, tmp_path: Path) -> None:
+    """Every letter is counted once, whenever the first replay was killed."""
+    faults = [partial(RedriveKilled, letters=1500)]
+    result = await played(database, tmp_path, faults, Holds(found_again=None, counted_again=None))
+    assert result.sound
+    assert result.injected["redrive killed"] >= 1
