@@ -134,9 +134,8 @@ def secret_key(settings: ServiceSettings, *, embedded: bool) -> bytes:
 
 
 def _keys(listed: SecretStr) -> tuple[bytes, ...]:
-    return tuple(
-        key.encode() for key in re.split(r"[,\s]+", listed.get_secret_value().strip()) if key
-    )
+    parts = (part.strip() for part in re.split(r"[,\n]", listed.get_secret_value()))
+    return tuple(part.encode() for part in parts if part)
 
 
 def _kept_key(path: Path) -> bytes:

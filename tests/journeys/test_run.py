@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -92,6 +93,11 @@ def test_run_from_nothing_to_nothing(
     answer = fetch(short)
     assert (answer.status, answer.headers["location"]) == (302, "https://example.com/")
 
+    setup = re.search(rf"^  curl {url}/api/v1/setup .+ -d '(.+)'$", said, re.MULTILINE)
+    assert setup is not None
+    first = {**json.loads(setup[1]), "email": "root@example.com", "password": "correct horse"}
+    assert fetch(f"{url}/api/v1/setup", method="POST", payload=first).status == 201
+
     below = tree(run.pid)
     assert len(below) >= 4
     runtime = Path((data_dir / "socket").read_text().strip())
@@ -108,6 +114,7 @@ def test_run_from_nothing_to_nothing(
     started = time.monotonic()
     second = processes.everything()
     measured("ops.run with data to its welcome", time.monotonic() - started)
+    assert "/api/v1/setup" not in second.stderr
     assert fetch(f"{base(second)}/hello").status == 302
     with psycopg.connect(conninfo(processes), autocommit=True) as sql:
         assert drained(sql)["clicks"] == 2

@@ -55,3 +55,14 @@ def test_password_is_refused(text: str, code: str) -> None:
     with pytest.raises(Refused) as refused:
         accounts.password(text)
     assert code == refused.value.code
+
+
+def test_new_password_is_not_one_that_is_tried_first() -> None:
+    """The rule is for passwords that are given, not for those that somebody logs in with."""
+    assert "everyclick1" == accounts.password("everyclick1")
+    with pytest.raises(Refused) as refused:
+        accounts.new_password("everyclick1", "ada@example.com")
+    assert "guessable" == refused.value.code
+    with pytest.raises(Refused) as refused:
+        accounts.new_password("short", "ada@example.com")
+    assert "too_short" == refused.value.code

@@ -25,11 +25,41 @@ async def test_hash_is_verified(hashing: Passwords) -> None:
     assert not await hashing.verify(stored, "wrong horse")
 
 
-@pytest.mark.parametrize("stored", [None, "", "!", "$argon2id$broken"])
+BROKEN = ["", "!", "$argon2id$broken", "$argon2id$v=19$m=65536,t=1,p=1$c2FsdA$", "$2b$12$abc", "ü"]
+
+
+@pytest.mark.parametrize("stored", [None, *BROKEN])
 async def test_no_hash_matches_nothing(hashing: Passwords, stored: str | None) -> None:
     """An account without a usable hash has no password at all."""
     assert not await hashing.verify(stored, "")
     assert not await hashing.verify(stored, "anything")
+
+
+@pytest.mark.parametrize("stored", BROKEN)
+async def test_broken_hash_takes_as_long(
+    hashing: Passwords, monkeypatch: pytest.MonkeyPatch, stored: str
+) -> None:
+    """What is refused before anything is computed is made up for by a hashing of the usual cost."""
+    compared: list[str] = []
+    verify = PasswordHasher.verify
+
+    def record(hasher: PasswordHasher, given: str, password: str) -> bool:
+        compared.append(given)
+        return verify(hasher, given, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", record)
+    assert not await hashing.verify(stored, "anything")
+    assert [stored] == compared[:-1]
+    assert not hashing.needs_rehash(compared[-1])
+
+
+async def test_costs_are_above_the_least(hashing: Passwords) -> None:
+    """46 MiB, one pass, one lane at least (OWASP; ASVS 5.0, appendix C)."""
+    costs = extract_parameters(await hashing.hash("correct horse"))
+    assert costs.memory_cost >= 46 * 1024
+    assert costs.time_cost >= 1
+    assert costs.parallelism >= 1
+    assert passwords.THREADS * costs.memory_cost <= 128 * 1024
 
 
 async def test_unknown_user_takes_as_long(

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from service.contract.settings import ConfigurationError
 from service.settings import SECRET_BYTES, ServiceSettings, secret_key
@@ -27,3 +28,30 @@ def test_no_key_is_made_up_for_a_database_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="SECRET_KEY"):
         secret_key(ServiceSettings(data_dir=tmp_path), embedded=False)
     assert [] == list(tmp_path.iterdir())
+
+
+def test_old_keys_are_told_apart() -> None:
+    """A comma or a new line stands between the keys whose tokens still hold."""
+    keys = ("a" * 32, "b" * 40, "c" * 32)
+    for text in (",".join(keys), "\n".join(keys) + "\n", ", ".join(keys)):
+        settings = ServiceSettings(secret_keys_old=SecretStr(text))
+        assert tuple(key.encode() for key in keys) == settings.old_keys
+    assert () == ServiceSettings().old_keys
+
+
+def test_short_old_keys_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each has the length of a key of today; the text that is wrong is not shown."""
+    file = tmp_path / "keys"
+    file.write_text("a" * 32 + "\n" + "marker" * 5 + "\n")
+    monkeypatch.setenv("SECRET_KEYS_OLD_FILE", str(file))
+    with pytest.raises(ConfigurationError, match="SECRET_KEYS_OLD: each key must be") as refused:
+        ServiceSettings.load()
+    assert "marker" not in str(refused.value)
+
+
+def test_old_keys_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """SECRET_KEYS_OLD_FILE may name the very file that the key before was in."""
+    file = tmp_path / "secret_key"
+    file.write_text("a" * 64 + "\n")
+    monkeypatch.setenv("SECRET_KEYS_OLD_FILE", str(file))
+    assert (b"a" * 64,) == ServiceSettings.load().old_keys

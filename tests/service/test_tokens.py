@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.accounts import UserId
 from service.errors import Unauthenticated
-from service.tokens import SessionId, Tokens
+from service.tokens import LONGEST, SessionId, Tokens, kid
 
 KEY = b"k" * 32
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -24,7 +24,7 @@ GOOD: Mapping[str, object] = {
     "iat": int(NOW.timestamp()),
     "exp": int(NOW.timestamp()) + 600,
 }
-TYPE = {"typ": "everyclick+jwt"}
+TYPE = {"typ": "everyclick+jwt", "kid": kid(KEY)}
 
 
 def forged(changes: Mapping[str, object], key: bytes = KEY, **header: object) -> str:
@@ -87,6 +87,15 @@ BAD_TIMES: list[object] = ["soon", 10**30, 10**18, [], {}, True, 1e308]
         raw({"alg": "HS256"}, [], "x"),
         jwt.encode(dict(GOOD), KEY * 2, "HS384", headers=TYPE),
         jwt.encode(dict(GOOD), KEY, "HS256"),
+        forged({}, kid=kid(b"z" * 32)),
+        forged({}, kid="../../dev/null"),
+        forged({}, kid="' OR 1=1 --"),
+        forged({}, cty="JWT"),
+        forged({"exp": int(NOW.timestamp()) + int(LONGEST.total_seconds()) + 1}),
+        forged({"exp": str(int(NOW.timestamp()) + 600)}),
+        forged({"exp": NOW.timestamp() + 600.5}),
+        forged({"iat": str(int(NOW.timestamp()))}),
+        forged({"iat": True}),
         forged({}, key=b"z" * 32),
         forged({}, typ="JWT"),
         forged({}, typ=None),
@@ -131,6 +140,25 @@ def test_any_text_is_unauthenticated(text: str) -> None:
     """No input makes anything but Unauthenticated."""
     with pytest.raises(Unauthenticated):
         Tokens(KEY).read(text)
+
+
+def test_old_keys_hold_until_they_are_gone() -> None:
+    """A token of the key before is read while that key is listed, and not a moment longer."""
+    old, new = b"o" * 32, b"n" * 32
+    token = Tokens(old).issue(UserId(7), SESSION, NOW, NOW + timedelta(hours=1))
+    assert 7 == Tokens(new, old).read(token).user_id
+    for tokens in (Tokens(new), Tokens(new, b"x" * 32)):
+        with pytest.raises(Unauthenticated):
+            tokens.read(token)
+    fresh = Tokens(new, old).issue(UserId(7), SESSION, NOW, NOW + timedelta(hours=1))
+    assert 7 == Tokens(new).read(fresh).user_id
+    assert {"alg", "typ", "kid"} == jwt.get_unverified_header(fresh).keys()
+
+
+def test_longest_lifetime_is_read() -> None:
+    """What `token --days 366` issues holds."""
+    token = Tokens(KEY).issue(UserId(7), SESSION, NOW, NOW + LONGEST)
+    assert NOW + LONGEST == Tokens(KEY).read(token).expires_at
 
 
 def test_sessions_are_told_apart() -> None:

@@ -1,20 +1,21 @@
-import time
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
-from argon2 import PasswordHasher
 
 from service.app import create_app
 from service.contract.postgres import Database
+from service.passwords import Passwords
 from service.settings import ServiceSettings
-from service.store.users import user_by_email, user_disable
+from service.store.users import admins_lock, user_by_email, user_create, users_all
+from tests.conftest import KEY
 
 Client = TestClient[Request, Application]
 ADA = {"email": "Ada@Example.com", "password": "correct horse"}
-SIGNUP, LOGIN, LOGOUT, ME = (f"/api/v1/{name}" for name in ("signup", "login", "logout", "me"))
+SIGNUP, LOGIN, ME = (f"/api/v1/{name}" for name in ("signup", "login", "me"))
 
 
 async def test_signup_signs_in(client: Client) -> None:
@@ -86,84 +87,6 @@ async def test_signup_names_the_field(
     assert pointer == problem["errors"][0]["pointer"]
 
 
-async def test_login_begins_another_session(client: Client) -> None:
-    """Each login has a token of its own; all of them hold."""
-    first = (await (await client.post(SIGNUP, json=ADA)).json())["token"]
-    response = await client.post(LOGIN, json=ADA)
-    answer = await response.json()
-    assert (200, {"token", "expires_at"}) == (response.status, set(answer))
-    assert "everyclick_session" in response.cookies
-    assert first != answer["token"]
-    for token in (first, answer["token"]):
-        bearer = {"Authorization": f"Bearer {token}"}
-        assert 200 == (await client.get(ME, headers=bearer)).status
-
-
-async def test_login_failures_are_all_alike(client: Client, db: psycopg.AsyncConnection) -> None:
-    """Wrong password, unknown or disabled account, impossible input: one answer, byte for byte."""
-    await client.post(SIGNUP, json=ADA)
-    await client.post(SIGNUP, json={**ADA, "email": "off@example.com"})
-    await user_disable(db, "off@example.com")
-    texts = set()
-    for changes in (
-        {"password": "wrong horse"},
-        {"email": "nobody@example.com"},
-        {"email": "off@example.com"},
-        {"email": "not an e-mail"},
-        {"email": "' OR 1=1 --"},
-        {"password": ""},
-        {"password": "x" * 50_000},
-        {"password": "correct horse\x00"},
-        {"password": "correct horse\ud800"},
-    ):
-        response = await client.post(LOGIN, json={**ADA, **changes})
-        assert 401 == response.status
-        assert "Set-Cookie" not in response.headers
-        texts.add(await response.text())
-    assert 1 == len(texts)
-    assert "bad_credentials" in texts.pop()
-
-
-async def test_login_takes_as_long_without_an_account(client: Client) -> None:
-    """Who has an account cannot be read off a clock."""
-    await client.post(SIGNUP, json=ADA)
-
-    async def fastest(email: str) -> float:
-        times = []
-        for _ in range(5):
-            started = time.perf_counter()
-            await client.post(LOGIN, json={"email": email, "password": "wrong horse"})
-            times.append(time.perf_counter() - started)
-        return min(times)
-
-    known, unknown = await fastest("ada@example.com"), await fastest("nobody@example.com")
-    assert known / 2 < unknown < known * 2
-
-
-async def test_login_renews_an_old_hash(client: Client, db: psycopg.AsyncConnection) -> None:
-    """A hash of weaker parameters is replaced while the password is at hand."""
-    await client.post(SIGNUP, json=ADA)
-    weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(ADA["password"])
-    await db.execute("UPDATE users SET password_hash = %s", (weak,))
-    assert 200 == (await client.post(LOGIN, json=ADA)).status
-    user = await user_by_email(db, "ada@example.com")
-    assert user is not None
-    assert weak != user.password_hash
-    assert 200 == (await client.post(LOGIN, json=ADA)).status
-
-
-async def test_logout_ends_the_session_everywhere(client: Client) -> None:
-    """After logout the token is worth nothing, and the browser forgets its cookie."""
-    token = (await (await client.post(SIGNUP, json=ADA)).json())["token"]
-    bearer = {"Authorization": f"Bearer {token}"}
-    response = await client.post(LOGOUT, headers=bearer)
-    assert (204, b"") == (response.status, await response.read())
-    assert 204 == (await client.post(LOGOUT, headers=bearer)).status
-    assert "Max-Age=0" in response.headers["Set-Cookie"]
-    assert 401 == (await client.get(ME, headers=bearer)).status
-    assert 401 == (await client.get(ME)).status
-
-
 async def test_answers_are_not_cached(client: Client) -> None:
     """Nothing the API says may be kept by a cache or taken for another type."""
     response = await client.post(SIGNUP, json=ADA)
@@ -172,3 +95,96 @@ async def test_answers_are_not_cached(client: Client) -> None:
         response.headers["X-Content-Type-Options"],
         response.headers["Server"],
     )
+
+
+@pytest.mark.parametrize(
+    "switch, admin, status",
+    [
+        ("auto", False, 201),
+        ("auto", True, 403),
+        ("on", False, 201),
+        ("on", True, 201),
+        ("off", False, 403),
+        ("off", True, 403),
+    ],
+)
+async def test_signup_switch(
+    settings: ServiceSettings,
+    database: Database,
+    db: psycopg.AsyncConnection,
+    *,
+    switch: str,
+    admin: bool,
+    status: int,
+) -> None:
+    """auto: open until there is an admin; off: never; on: always. Closed, no account is made."""
+    if admin:
+        await user_create(db, "root@example.com", "!", "admin")
+    before = len(await users_all(db))
+    app = create_app(settings.model_copy(update={"signup": switch}), database, KEY, lambda _: None)
+    async with TestClient(TestServer(app)) as client:
+        response = await client.post(SIGNUP, json=ADA)
+        answer = await response.json()
+    assert status == response.status
+    assert (status == 403) == (answer.get("code") == "signup_closed")
+    assert before + (status == 201) == len(await users_all(db))
+
+
+async def test_signup_is_judged_in_its_transaction(
+    client: Client, db: psycopg.AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An admin who comes while the password is hashed closes sign-up for that very request."""
+    hash_ = Passwords.hash
+
+    async def slow(passwords: Passwords, password: str) -> str:
+        await user_create(db, "root@example.com", "!", "admin")
+        return await hash_(passwords, password)
+
+    monkeypatch.setattr(Passwords, "hash", slow)
+    response = await client.post(SIGNUP, json=ADA)
+    assert (403, "signup_closed") == (response.status, (await response.json())["code"])
+    assert ["root@example.com"] == [user.email for user in await users_all(db)]
+
+
+async def test_signup_waits_for_an_admin_in_the_making(
+    client: Client, database: Database, db: psycopg.AsyncConnection
+) -> None:
+    """A transaction that makes an admin keeps sign-ups waiting, and closes them when it commits."""
+    async with await database.aconnect("everyclick-test") as other, other.transaction():
+        await admins_lock(other)
+        await user_create(other, "root@example.com", "!", "admin")
+        signing_up = asyncio.create_task(client.post(SIGNUP, json=ADA))
+        while not await waiting(db):  # noqa: ASYNC110 - another session's state
+            await asyncio.sleep(0.01)
+        assert not signing_up.done()
+    assert 403 == (await signing_up).status
+
+
+async def waiting(db: psycopg.AsyncConnection) -> bool:
+    """Whether somebody waits for an advisory lock in this database."""
+    cursor = await db.execute(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    )
+    return (await cursor.fetchone()) == (True,)
+
+
+@pytest.mark.parametrize("password", ["everyclick1", "Password123!", "ada@example.com", "12345678"])
+async def test_signup_refuses_what_is_tried_first(client: Client, password: str) -> None:
+    """A guessable password is 422; the field is named, the password is not repeated."""
+    response = await client.post(SIGNUP, json={**ADA, "password": password})
+    problem = await response.json()
+    assert (422, "guessable") == (response.status, problem["code"])
+    assert "/password" == problem["errors"][0]["pointer"]
+    assert password not in await response.text()
+
+
+@pytest.mark.parametrize("length", [8, 64, 65, 200, 1024])
+async def test_no_character_of_a_password_is_dropped(client: Client, length: int) -> None:
+    """The last of 64, 65 or 1024 characters counts as much as the first."""
+    password = ("correct horse " * 100)[: length - 1] + "A"
+    assert 201 == (await client.post(SIGNUP, json={**ADA, "password": password})).status
+    for changed in (password[:-1] + "B", password[:-1], password + "A"):
+        response = await client.post(LOGIN, json={**ADA, "password": changed})
+        assert 401 == response.status
+    assert 200 == (await client.post(LOGIN, json={**ADA, "password": password})).status
