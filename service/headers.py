@@ -1,4 +1,4 @@
-"""The headers that tell a browser what not to do with our answers. Pure."""
+"""The headers that tell a browser what not to do with our answers."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import asyncio
 import resource
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -56,12 +56,13 @@ class Line(web.RequestHandler):
         self._stuck: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for mypy; a server's is one
+        # A server's is one, though uvloop's is no subclass.
+        wire = cast("asyncio.Transport", transport)
         if self._lines.is_full:
             self._force_close = True
-            self._lines.turn_away(transport)
+            self._lines.turn_away(wire)
             return
-        self._wire = transport
+        self._wire = wire
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
