@@ -11,10 +11,12 @@ from service.contract.gate import vet
 from service.contract.observations import Observer
 from service.contract.postgres import Database
 from service.draining import Draining
+from service.misses import Misses
 from service.problems import ANYTHING, guarded, unmatched
 from service.recorder import Limits, Recorder
 from service.redirects import REDIRECTS, ROUTE, Redirects
 from service.settings import ServiceSettings
+from service.throttle import THROTTLE, Throttle
 from service.tokens import Tokens
 
 
@@ -32,6 +34,7 @@ def create_app(
     app[lifespan.OBSERVE] = observe
     app[lifespan.DRAINING] = draining = Draining()
     app[lifespan.TOKENS] = Tokens(key)
+    app[THROTTLE] = Throttle(settings, key)
     app[lifespan.RECORDER] = recorder = Recorder(
         database, observe, partial(vet, settings=settings), limits
     )
@@ -40,7 +43,8 @@ def create_app(
     )
     api.add_routes(app)
     # After them, so that a code can never hide a path of our own.
-    app[REDIRECTS] = redirects = Redirects(recorder, observe, draining)
+    misses = Misses(settings.miss_limit) if settings.miss_limit else None
+    app[REDIRECTS] = redirects = Redirects(recorder, observe, draining, misses)
     app.router.add_get(ROUTE, redirects.redirect)
     app.router.add_route("*", ANYTHING, guarded(unmatched))
     return app

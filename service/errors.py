@@ -5,17 +5,20 @@ EveryclickError
 ├── Unauthenticated      401  no token, or none that holds
 │   └── BadCredentials   401  wrong e-mail or password
 ├── Forbidden            403  known, but not allowed
-│   └── CrossSite        403  a browser was sent here by another site
+│   ├── CrossSite        403  a browser was sent here by another site
+│   └── ScopeMissing     403  an API key that was made for other things
 ├── NotFound             404  no such code, no such page
 ├── MethodNotAllowed     405
 ├── TooSlow              408  the body did not arrive in time
 ├── Conflict             409  it is taken
 │   ├── CodeTaken        409  another link has this code
-│   └── EmailTaken       409  another account has this e-mail
+│   ├── EmailTaken       409  another account has this e-mail
+│   └── TooManyKeys      409  the account has as many API keys as it may
 ├── Gone                 410  the link has expired or was disabled
 ├── TooLarge             413
 ├── UnsupportedType      415
 ├── Invalid              422  fields with problems, each named
+├── TooManyRequests      429  an allowance is used up; Retry-After says for how long
 └── Unavailable          503  the database did not commit in time; try again
 
 Refused                       a rule's no to one value; gathered into Invalid
@@ -86,6 +89,10 @@ class CrossSite(Forbidden):
     code, title = "cross_site", "Requests from other sites are refused"
 
 
+class ScopeMissing(Forbidden):
+    code, title = "scope_missing", "This API key was not made for this"
+
+
 class NotFound(EveryclickError):
     status, code, title = 404, "not_found", "There is nothing here"
 
@@ -113,6 +120,10 @@ class EmailTaken(Conflict):
     code, title = "email_taken", "Another account has this e-mail"
 
 
+class TooManyKeys(Conflict):
+    code, title = "too_many_keys", "The account has as many API keys as it may"
+
+
 class Gone(EveryclickError):
     status, code, title = 410, "gone", "This link has expired or was disabled"
 
@@ -135,6 +146,13 @@ class Invalid(EveryclickError):
         self.problems = tuple(problems)
         if len(self.problems) == 1:
             self.code = self.problems[0].code
+
+
+class TooManyRequests(EveryclickError):
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class Unavailable(EveryclickError):

@@ -33,6 +33,9 @@ HEADERS = {
 }
 """On every response but a redirect, which carries its own."""
 
+BESIDES: web.RequestKey[dict[str, str]] = web.RequestKey("besides", dict[str, str])
+"""Headers that the answer to this request has as well, whatever becomes of it."""
+
 _OURS = {error.status: error for error in (NotFound, MethodNotAllowed, TooLarge)}
 # A method is whatever token the client makes up; what is counted by method stays a short list.
 _METHODS = hdrs.METH_ALL
@@ -76,7 +79,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace
         request.app[OBSERVE](RequestFailed(_method(request), route, error))
         response = answer(EveryclickError(OUR_FAULT))
-    for name, value in HEADERS.items():
+    for name, value in {**HEADERS, **request.get(BESIDES, {})}.items():
         response.headers.setdefault(name, value)
     if request.app[DRAINING].begun:
         response.force_close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from time import perf_counter
 
 from aiohttp import hdrs, web
@@ -9,9 +10,11 @@ from aiohttp import hdrs, web
 from service.contract.events import Click, clean_header, new_message_id
 from service.contract.observations import Observer, Redirected, RedirectOutcome, RequestFailed
 from service.draining import Draining
-from service.errors import EveryclickError, Gone, NotFound
+from service.errors import EveryclickError, Gone, NotFound, TooManyRequests
 from service.found import Found
 from service.links import is_code, is_safe_location
+from service.misses import Misses
+from service.peers import address_of
 from service.problems import OUR_FAULT, answer
 from service.recorder import Recorder
 
@@ -24,10 +27,17 @@ class Redirects:
     Each microsecond of this is one of every click's: what it needs it holds.
     """
 
-    def __init__(self, recorder: Recorder, observe: Observer, draining: Draining) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        observe: Observer,
+        draining: Draining,
+        misses: Misses | None = None,
+    ) -> None:
         self._recorder = recorder
         self._observe = observe
         self._draining = draining
+        self._misses = misses
 
     async def redirect(self, request: web.Request) -> web.StreamResponse:
         """Answer a routed request."""
@@ -51,7 +61,7 @@ class Redirects:
                 resolved = await self._recorder.record(code, click)
             if resolved is None:
                 outcome = "unknown"
-                return self._told(answer(NotFound("No link has this code.")))
+                return self._told(answer(self._unknown(request)))
             target = resolved.target
             # An unsafe target can only have been forced in by SQL; it must not become a header.
             if not resolved.live or not is_safe_location(target):
@@ -66,6 +76,15 @@ class Redirects:
             return self._told(answer(EveryclickError(OUR_FAULT)))
         finally:
             self._observe(Redirected(request.method, code, outcome, perf_counter() - started))
+
+    def _unknown(self, request: web.BaseRequest) -> EveryclickError:
+        if self._misses is not None:
+            missed = self._misses.missed(address_of(request), datetime.now(UTC))
+            if not missed.allowed:
+                return TooManyRequests(
+                    "Too many codes that no link has.", retry_after=missed.retry_after
+                )
+        return NotFound("No link has this code.")
 
     def _told(self, response: web.StreamResponse) -> web.StreamResponse:
         # Asked now and not when the request came: who is told nothing may send another one.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from service.api import accounts, health, links, stats
+from service.api import accounts, health, keys, links, stats
 from service.api.operation import Operation
 from service.problems import guarded
 
@@ -14,6 +14,7 @@ from service.problems import guarded
 def operations() -> Iterator[Operation]:
     """Yield everything the API does, in the order of its document."""
     yield from accounts.OPERATIONS
+    yield from keys.OPERATIONS
     yield from links.OPERATIONS
     yield from stats.OPERATIONS
     yield from health.OPERATIONS

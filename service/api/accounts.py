@@ -13,12 +13,20 @@ from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.times import Instant
 from service.bodies import Body, body
 from service.connections import connection
-from service.errors import BadCredentials, CrossSite, EmailTaken, Refused, Unauthenticated
+from service.errors import (
+    BadCredentials,
+    CrossSite,
+    EmailTaken,
+    Refused,
+    TooManyRequests,
+    Unauthenticated,
+)
 from service.identity import COOKIE, claimed
 from service.lifespan import PASSWORDS, SETTINGS, TOKENS
 from service.sessions import LIFETIME, Session, begin
 from service.store.sessions import session_end
 from service.store.users import User, user_by_email, user_create, user_rehash
+from service.throttle import allow
 
 
 class Signup(Body):
@@ -57,6 +65,7 @@ class SignedUp(Account, Begun):
 async def signup(request: web.Request) -> web.Response:
     """Make an account and begin its first session: 201; 409 when the e-mail is taken."""
     wanted = await body(request, Signup)
+    await allow(request, "signup")
     password_hash = await request.app[PASSWORDS].hash(wanted.password)
     async with connection(request) as held, held.transaction():
         user = await user_create(held, wanted.email, password_hash)
@@ -68,18 +77,24 @@ async def signup(request: web.Request) -> web.Response:
 
 
 async def login(request: web.Request) -> web.Response:
-    """Begin a session: 200; 401 for every reason why not, in the same words and time."""
+    """Begin a session: 200; 401 for every reason why not, in the same words and time.
+
+    A try counts against account and address until it is found right: of guesses made at once no
+    more are compared than of guesses made one by one.
+    """
     given = await body(request, Login)
     try:
         email, password = accounts.email(given.email), accounts.password(given.password)
     except Refused as error:
         raise BadCredentials from error
+    allowed = await allow(request, "login", email)
     async with connection(request) as held:
         user = await user_by_email(held, email)
     passwords = request.app[PASSWORDS]
     right = await passwords.verify(user.password_hash if user else None, password)
     if user is None or not right or user.disabled_at is not None:
         raise BadCredentials
+    await allowed.give_back()
     fresh = None
     if passwords.needs_rehash(user.password_hash):
         fresh = await passwords.hash(password)
@@ -139,7 +154,7 @@ OPERATIONS = (
         summary="Make an account and begin its first session.",
         body=Signup,
         answers={201: SignedUp},
-        errors=(EmailTaken,),
+        errors=(EmailTaken, TooManyRequests),
     ),
     Operation(
         id="logIn",
@@ -150,7 +165,7 @@ OPERATIONS = (
         summary="Begin a session.",
         body=Login,
         answers={200: Begun},
-        errors=(BadCredentials,),
+        errors=(BadCredentials, TooManyRequests),
     ),
     Operation(
         id="logOut",
