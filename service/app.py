@@ -16,6 +16,7 @@ from service.problems import ANYTHING, expectation, guarded, unmatched
 from service.recorder import Limits, Recorder
 from service.redirects import REDIRECTS, ROUTE, Redirects
 from service.settings import ServiceSettings
+from service.throttle import THROTTLE, Throttle
 from service.tokens import Tokens
 
 
@@ -34,6 +35,7 @@ def create_app(
     app[lifespan.DRAINING] = draining = Draining()
     app[lifespan.HEADERS] = headers.every(settings)
     app[lifespan.TOKENS] = Tokens(key, *settings.old_keys)
+    app[THROTTLE] = Throttle(settings, key)
     app[PROXIES] = Proxies.told(settings.trusted_proxies)
     app[lifespan.DESTINATIONS] = settings.destinations
     app[lifespan.RECORDER] = recorder = Recorder(

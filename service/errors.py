@@ -8,14 +8,16 @@ EveryclickError
 ├── Forbidden            403  known, but not allowed
 │   ├── CrossSite        403  a browser was sent here by another site
 │   ├── SignupClosed     403  accounts are made by admins only
-│   └── BadSetupToken    403  not the setup token, or one that was used or has expired
+│   ├── BadSetupToken    403  not the setup token, or one that was used or has expired
+│   └── ScopeMissing     403  an API key that was made for other things
 ├── NotFound             404  no such code, no such page
 ├── MethodNotAllowed     405
 ├── TooSlow              408  the body did not arrive in time
 ├── Conflict             409  it is taken
 │   ├── CodeTaken        409  another link has this code
 │   ├── EmailTaken       409  another account has this e-mail
-│   └── AlreadySetUp     409  there is an admin
+│   ├── AlreadySetUp     409  there is an admin
+│   └── TooManyKeys      409  the account has as many API keys as it may
 ├── Gone                 410  the link has expired or was disabled
 ├── PreconditionFailed   412  it has changed since it was read
 ├── TooLarge             413
@@ -23,6 +25,7 @@ EveryclickError
 ├── BadExpectation       417  an Expect that nobody here can meet
 ├── Invalid              422  fields with problems, each named
 ├── KeyReused            422  an Idempotency-Key that was another request's
+├── TooManyRequests      429  an allowance is used up; Retry-After says for how long
 └── Unavailable          503  the database did not commit in time; try again
 
 Refused                       a rule's no to one value; gathered into Invalid
@@ -105,6 +108,10 @@ class BadSetupToken(Forbidden):
     code, title = "bad_setup_token", "This setup token does not hold"
 
 
+class ScopeMissing(Forbidden):
+    code, title = "scope_missing", "This API key was not made for this"
+
+
 class NotFound(EveryclickError):
     status, code, title = 404, "not_found", "There is nothing here"
 
@@ -134,6 +141,10 @@ class EmailTaken(Conflict):
 
 class AlreadySetUp(Conflict):
     code, title = "already_set_up", "There is an admin already"
+
+
+class TooManyKeys(Conflict):
+    code, title = "too_many_keys", "The account has as many API keys as it may"
 
 
 class Gone(EveryclickError):
@@ -170,6 +181,13 @@ class Invalid(EveryclickError):
 
 class KeyReused(EveryclickError):
     status, code, title = 422, "idempotency_key_reused", "This key was another request's"
+
+
+class TooManyRequests(EveryclickError):
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class Unavailable(EveryclickError):

@@ -69,6 +69,12 @@ class Proxies:
                 break
         return str(at)
 
+    def client_of(self, request: web.BaseRequest) -> str:
+        """Return the address of the client, as far as it can be known."""
+        return self.address_of(
+            request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, [])
+        )
+
     def _behind_so_many(self, peer: str, forwarded: Iterable[str]) -> str:
         for number, word in enumerate(_from_the_right(forwarded), 1):
             at = _address(word)
@@ -87,9 +93,7 @@ PROXIES = web.AppKey("proxies", Proxies)
 
 def address_of(request: web.Request) -> str:
     """Return the address of the client, as far as it can be known; for throttling."""
-    return request.app[PROXIES].address_of(
-        request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, [])
-    )
+    return request.app[PROXIES].client_of(request)
 
 
 def _from_the_right(lines: Iterable[str]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from time import perf_counter
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -32,6 +33,9 @@ CATCH_ALL = "/{anything}"
 UNMATCHED = "unmatched"
 
 OUR_FAULT = "This is our fault; it has been reported."
+
+BESIDES: web.RequestKey[dict[str, str]] = web.RequestKey("besides", dict[str, str])
+"""Headers that the answer to this request has as well, whatever becomes of it."""
 
 _OURS = {error.status: error for error in (NotFound, MethodNotAllowed, TooLarge)}
 # A method is whatever token the client makes up; what is counted by method stays a short list.
@@ -116,7 +120,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace
         request.app[OBSERVE](RequestFailed(_method(request), route, error, name))
         response = answer(EveryclickError(OUR_FAULT), name)
-    for header, value in request.app[HEADERS].items():
+    for header, value in chain(request.get(BESIDES, {}).items(), request.app[HEADERS].items()):
         response.headers.setdefault(header, value)
     response.headers[HEADER] = name
     if request.app[DRAINING].begun:

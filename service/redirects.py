@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from time import perf_counter
 
 from aiohttp import hdrs, web
@@ -10,9 +11,11 @@ from service import headers
 from service.contract.events import Click, clean_header, new_message_id
 from service.contract.observations import Observer, Redirected, RedirectOutcome, RequestFailed
 from service.draining import Draining
-from service.errors import EveryclickError, Gone, NotFound
+from service.errors import EveryclickError, Gone, NotFound, TooManyRequests
 from service.found import Found
 from service.links import is_code, is_safe_location
+from service.misses import Misses
+from service.peers import Proxies
 from service.problems import OUR_FAULT, answer
 from service.recorder import Recorder
 from service.request_ids import request_id
@@ -35,6 +38,8 @@ class Redirects:
         self._draining = draining
         self._headers = headers.every(settings)
         self._written = headers.redirect(settings)
+        self._proxies = Proxies.told(settings.trusted_proxies)
+        self._misses = Misses(settings.miss_limit) if settings.miss_limit else None
 
     async def redirect(self, request: web.Request) -> web.StreamResponse:
         """Answer a routed request."""
@@ -58,7 +63,7 @@ class Redirects:
                 resolved = await self._recorder.record(code, click)
             if resolved is None:
                 outcome = "unknown"
-                return self.refused(request, NotFound("No link has this code."))
+                return self.refused(request, self._unknown(request))
             target = resolved.target
             # An unsafe target can only have been forced in by SQL; it must not become a header.
             if not resolved.live or not is_safe_location(target):
@@ -84,6 +89,15 @@ class Redirects:
         for header, value in self._headers.items():
             response.headers.setdefault(header, value)
         return self._told(response)
+
+    def _unknown(self, request: web.BaseRequest) -> EveryclickError:
+        if self._misses is not None:
+            missed = self._misses.missed(self._proxies.client_of(request), datetime.now(UTC))
+            if not missed.allowed:
+                return TooManyRequests(
+                    "Too many codes that no link has.", retry_after=missed.retry_after
+                )
+        return NotFound("No link has this code.")
 
     def _told(self, response: web.StreamResponse) -> web.StreamResponse:
         # Asked now and not when the request came: who is told nothing may send another one.

@@ -56,6 +56,25 @@ class ServiceSettings(Settings):
     )
     metrics_port: int = Field(9464, ge=0, le=65535, description="port of the service's /metrics")
 
+    login_limit: int = Field(
+        10, ge=0, le=10_000, description="failed logins per account and 15 minutes; 0: no limit"
+    )
+    address_limit: int = Field(
+        60,
+        ge=0,
+        le=1_000_000,
+        description="failed logins, and also sign-ups, per client address and 15 minutes; 0: no limit",
+    )
+    api_rate_limit: int = Field(
+        6000, ge=0, le=1_000_000, description="API requests per user and minute; 0: no limit"
+    )
+    miss_limit: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="unknown codes per client address, minute and worker; 0: no limit",
+    )
+
     @field_validator("base_url", "short_url")
     @classmethod
     def _base_url_is_an_address(cls, value: str | None) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from service.api import accounts, health, links, password, reference, sessions, setup, stats
+from service.api import accounts, health, keys, links, password, reference, sessions, setup, stats
 from service.api.operation import Operation
 from service.problems import expectation, guarded
 
@@ -17,6 +17,7 @@ def operations() -> Iterator[Operation]:
     yield from accounts.OPERATIONS
     yield from sessions.OPERATIONS
     yield from password.OPERATIONS
+    yield from keys.OPERATIONS
     yield from links.OPERATIONS
     yield from stats.OPERATIONS
     yield from health.OPERATIONS

@@ -14,10 +14,11 @@ from service.api.sessions import Begun, begun, begun_by, signed_in
 from service.api.times import Instant
 from service.bodies import Body, body
 from service.connections import connection, hashing
-from service.errors import EmailTaken, Invalid, Problem, Refused, SignupClosed
+from service.errors import EmailTaken, Invalid, Problem, Refused, SignupClosed, TooManyRequests
 from service.lifespan import SETTINGS
 from service.sessions import Session
 from service.store.users import User, admin_exists, admins_lock_shared, user_create
+from service.throttle import allow
 
 
 class Signup(Body):
@@ -42,6 +43,7 @@ class SignedUp(Account, Begun):
 async def signup(request: web.Request) -> web.Response:
     """Make an account and begin its first session: 201; 403 when closed, 409 when it is taken."""
     wanted = await body(request, Signup)
+    await allow(request, "signup")
     async with connection(request) as held:
         await _admit(request, held)
     password_hash = await hashed(request, "/password", wanted.password, wanted.email)
@@ -97,7 +99,7 @@ OPERATIONS = (
         summary="Make an account and begin its first session.",
         body=Signup,
         answers={201: SignedUp},
-        errors=(SignupClosed, EmailTaken),
+        errors=(SignupClosed, EmailTaken, TooManyRequests),
     ),
     Operation(
         id="whoAmI",

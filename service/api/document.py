@@ -17,7 +17,9 @@ from service.errors import (
     Invalid,
     Malformed,
     NotFound,
+    ScopeMissing,
     TooLarge,
+    TooManyRequests,
     TooSlow,
     Unauthenticated,
     Unavailable,
@@ -142,7 +144,7 @@ def _answer(model: type[BaseModel] | None, refs: Refs) -> Schema:
 def _errors(operation: Operation) -> Iterator[type[EveryclickError]]:
     """Yield what may go wrong with an operation of this kind, then what may with this one."""
     if operation.access != "anyone":
-        yield from (Unauthenticated, Forbidden)
+        yield from (Unauthenticated, Forbidden, ScopeMissing, TooManyRequests)
     if operation.method not in {"GET", "HEAD"}:
         yield CrossSite
     if operation.body is not None:

@@ -11,13 +11,12 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict
 
 from service.bodies import Body, Query
-from service.errors import EveryclickError
-from service.identity import identify
+from service.errors import EveryclickError, ScopeMissing
+from service.identity import Caller, identify
+from service.keys import Scope
 from service.origins import refuse_foreign
 from service.store.users import User
-
-Scope = Literal["links:read", "links:write", "stats:read"]
-"""What an API key can be made for."""
+from service.throttle import charge
 
 Access = Literal["anyone", "session"] | Scope
 """Who may ask: anyone; whoever has a session; or, by its scope, whoever has a session or a key."""
@@ -50,12 +49,25 @@ class Operation:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer a request once it is known who asks, and that they may.
 
-        Raises Unauthenticated, Forbidden and CrossSite, and whatever the handler raises.
+        Raises Unauthenticated, CrossSite, TooManyRequests and ScopeMissing, and whatever the
+        handler raises.
         """
         refuse_foreign(request)
         if self.access != "anyone":
-            request[CALLER] = await identify(request)
+            caller = await identify(request)
+            await charge(request, caller.user.id)
+            _admit(caller, self.access)
+            request[CALLER] = caller.user
         return await self.handler(request)
+
+
+def _admit(caller: Caller, access: Literal["session"] | Scope) -> None:
+    """Raises ScopeMissing when a key asks and was not made for this."""
+    if caller.scopes is None or access in caller.scopes:
+        return
+    if access == "session":
+        raise ScopeMissing("This takes a session: log in. No API key can do it.")
+    raise ScopeMissing(f"Make a key with the scope {access}.")
 
 
 CALLER: web.RequestKey[User] = web.RequestKey("caller", User)

@@ -16,6 +16,7 @@ from service.connections import connection, hashing
 from service.errors import Invalid, Problem, Refused
 from service.store.sessions import sessions_end
 from service.store.users import user_rehash
+from service.throttle import allow
 
 
 class PasswordChange(Body):
@@ -33,9 +34,12 @@ async def change(request: web.Request) -> web.Response:
         current = accounts.password(given.current)
     except Refused as error:
         raise wrong from error
+    # Whoever holds a token guesses no faster than whoever holds none.
+    allowed = await allow(request, "password", user.email)
     async with hashing(request) as passwords:
         if not await passwords.verify(user.password_hash, current):
             raise wrong
+    await allowed.give_back()
     password_hash = await hashed(request, "/new", given.new, user.email)
     async with connection(request) as held, held.transaction():
         if not await user_rehash(held, user.id, user.password_hash, password_hash):

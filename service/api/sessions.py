@@ -12,12 +12,20 @@ from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.times import Instant
 from service.bodies import Body, body
 from service.connections import connection, hashing
-from service.errors import BadCredentials, CrossSite, Refused, Unauthenticated, Unavailable
+from service.errors import (
+    BadCredentials,
+    CrossSite,
+    Refused,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 from service.identity import claimed
 from service.lifespan import PASSWORDS, SETTINGS, TOKENS
 from service.sessions import LIFETIME, Session, begin
 from service.store.sessions import session_end, sessions_end
 from service.store.users import User, user_by_email, user_rehash, user_stands
+from service.throttle import allow
 
 TRIES = 2
 """Looks at an account whose password or state changes while it is checked."""
@@ -38,12 +46,17 @@ class Begun(Answer):
 
 
 async def login(request: web.Request) -> web.Response:
-    """Begin a session: 200; 401 for every reason why not, in the same words and time."""
+    """Begin a session: 200; 401 for every reason why not, in the same words and time.
+
+    A try counts against account and address until it is found right: of guesses made at once no
+    more are compared than of guesses made one by one.
+    """
     given = await body(request, Login)
     try:
         email, password = accounts.email(given.email), accounts.password(given.password)
     except Refused as error:
         raise BadCredentials from error
+    allowed = await allow(request, "login", email)
     for _ in range(TRIES):
         user = await _authenticated(request, email, password)
         async with connection(request) as held, held.transaction():
@@ -53,6 +66,7 @@ async def login(request: web.Request) -> web.Response:
                 break
     else:
         raise Unavailable("The account is being changed; try again.")
+    await allowed.give_back()
     await _renew(request, user, password)
     return signed_in(request, session, begun_by(session), status=200)
 
@@ -131,7 +145,7 @@ OPERATIONS = (
         summary="Begin a session.",
         body=Login,
         answers={200: Begun},
-        errors=(BadCredentials,),
+        errors=(BadCredentials, TooManyRequests),
     ),
     Operation(
         id="logOut",

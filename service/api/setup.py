@@ -14,10 +14,11 @@ from service.api.operation import Operation
 from service.api.sessions import begun
 from service.bodies import Body, body
 from service.connections import connection
-from service.errors import AlreadySetUp, BadSetupToken, EmailTaken
+from service.errors import AlreadySetUp, BadSetupToken, EmailTaken, TooManyRequests
 from service.setup import digest
 from service.store.setup import setup_holds, setup_use
 from service.store.users import admin_exists, admins_lock, user_create
+from service.throttle import allow
 
 
 class Setup(Body):
@@ -31,6 +32,7 @@ class Setup(Body):
 async def setup(request: web.Request) -> web.Response:
     """Make the first admin, once: 201; 409 when there is one, 403 when the token does not hold."""
     wanted = await body(request, Setup)
+    await allow(request, "setup")
     secret_hash = digest(wanted.token)
     async with connection(request) as held:
         await _refuse_second(held)
@@ -64,6 +66,6 @@ OPERATIONS = (
         summary="Make the first admin, with the token that `python -m service setup` prints.",
         body=Setup,
         answers={201: SignedUp},
-        errors=(BadSetupToken, AlreadySetUp, EmailTaken),
+        errors=(BadSetupToken, AlreadySetUp, EmailTaken, TooManyRequests),
     ),
 )

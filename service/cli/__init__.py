@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from service.cli import links, process, setup, users
+from service.cli import keys, links, process, setup, users
 
 app = typer.Typer(
     help="Short links whose clicks are never lost. Without a command: serve.",
@@ -21,3 +21,4 @@ app.command()(setup.setup)
 app.command()(users.token)
 app.add_typer(users.app, name="user")
 app.add_typer(links.app, name="link")
+app.add_typer(keys.app, name="key")

@@ -1,4 +1,4 @@
-"""The relay's command line, inside the test's process."""
+"""A command line, inside the test's process."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+import typer
 
 from relay.cli import app
 from service.contract.postgres import Database
@@ -26,18 +27,20 @@ Run = Callable[..., Done]
 
 
 def runner(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    program: typer.Typer = app,
 ) -> Callable[[Database], Run]:
-    """Return what makes, for a database, what runs `python -m relay ARGV…` on it."""
+    """Return what makes, for a database, what runs the program (by default the relay) on it."""
 
     def on(database: Database) -> Run:
         # Once: a test may point the command somewhere else afterwards.
         monkeypatch.setenv("DATABASE_URL", url_of(database))
 
         def run(*argv: str) -> Done:
-            monkeypatch.setattr("sys.argv", ["relay", *argv])
+            monkeypatch.setattr("sys.argv", ["everyclick", *argv])
             with pytest.raises(SystemExit) as ended:
-                command_line(app)
+                command_line(program)
             said = capsys.readouterr()
             assert isinstance(ended.value.code, int)
             return Done(ended.value.code, said.out, said.err)

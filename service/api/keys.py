@@ -1,0 +1,145 @@
+"""POST and GET /api/v1/keys, and DELETE /api/v1/keys/{id}: an account's API keys."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import AfterValidator, BeforeValidator
+
+from service import keys, links
+from service.api.operation import CALLER, Answer, Operation, respond
+from service.api.times import Instant
+from service.bodies import Body, body
+from service.connections import connection
+from service.errors import NotFound, TooManyKeys
+from service.keys import KeyId, Scope
+from service.store.api_keys import (
+    ApiKey,
+    api_key_create,
+    api_key_revoke,
+    api_keys_lock,
+    api_keys_of_user,
+)
+
+_BIGINT_DIGITS = 18
+
+
+def _expiry(given: object) -> object:
+    return links.expiry(given, datetime.now(UTC)) if isinstance(given, str) else given
+
+
+class NewKey(Body):
+    """What a key is made of: what will use it, what it may do, and until when."""
+
+    name: Annotated[str, AfterValidator(keys.name)]
+    scopes: Annotated[list[Scope], AfterValidator(keys.scopes)]
+    expires_at: Annotated[datetime, BeforeValidator(_expiry)] | None = None
+
+
+class KeyShown(Answer):
+    """A key without its secret; `last_used_at` is right to the minute."""
+
+    id: int
+    name: str
+    scopes: list[Scope]
+    created_at: Instant
+    expires_at: Instant | None
+    last_used_at: Instant | None
+    revoked_at: Instant | None
+
+
+class KeyMade(KeyShown):
+    """A new key; `key` is told this once."""
+
+    key: str
+
+
+class KeysListed(Answer):
+    """An account's keys, newest first."""
+
+    keys: list[KeyShown]
+
+
+async def create(request: web.Request) -> web.Response:
+    """Make a key: 201; 409 when the account has as many as it may."""
+    user = request[CALLER]
+    wanted = await body(request, NewKey)
+    key = keys.written(secrets.token_bytes(keys.SECRET_BYTES))
+    async with connection(request) as held, held.transaction():
+        await api_keys_lock(held, user.id)
+        made = await api_key_create(
+            held, user.id, wanted.name, keys.digest(key), wanted.scopes, wanted.expires_at
+        )
+        if made is None:
+            raise TooManyKeys(f"Revoke one first: {keys.ACTIVE_LIMIT} may be active.")
+    return respond(KeyMade(**_shown(made).model_dump(), key=key), status=201)
+
+
+async def listing(request: web.Request) -> web.Response:
+    """List one's own keys."""
+    async with connection(request) as held:
+        found = await api_keys_of_user(held, request[CALLER].id)
+    return respond(KeysListed(keys=[_shown(each) for each in found]))
+
+
+async def revoke(request: web.Request) -> web.Response:
+    """End a key of one's own at once: 204, and again 204.
+
+    Other people's are 404 like those that never were: the numbers say nothing.
+    """
+    given = request.match_info["id"]
+    if not (given.isascii() and given.isdigit() and len(given) <= _BIGINT_DIGITS):
+        raise NotFound("You have no such key.")
+    async with connection(request) as held:
+        if await api_key_revoke(held, request[CALLER].id, KeyId(int(given))) is None:
+            raise NotFound("You have no such key.")
+    return web.Response(status=204)
+
+
+def _shown(key: ApiKey) -> KeyShown:
+    return KeyShown(
+        id=key.id,
+        name=key.name,
+        scopes=key.scopes,
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        last_used_at=key.last_used_at,
+        revoked_at=key.revoked_at,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        id="createKey",
+        method="POST",
+        path="/api/v1/keys",
+        handler=create,
+        access="session",
+        summary="Make an API key; it is shown this once.",
+        body=NewKey,
+        answers={201: KeyMade},
+        errors=(TooManyKeys,),
+    ),
+    Operation(
+        id="listKeys",
+        method="GET",
+        path="/api/v1/keys",
+        handler=listing,
+        access="session",
+        summary="List one's own API keys, and when each was last used.",
+        answers={200: KeysListed},
+    ),
+    Operation(
+        id="revokeKey",
+        method="DELETE",
+        path="/api/v1/keys/{id}",
+        handler=revoke,
+        access="session",
+        summary="End an API key at once.",
+        answers={204: None},
+        errors=(NotFound,),
+    ),
+)
