@@ -38,6 +38,9 @@ T = TypeVar("T")
 KEEPALIVE = 75.0
 """Seconds an idle connection is kept open for its next request."""
 
+LINGERING = 3.0
+"""Seconds for which more of a refused body is taken in, so that its sender sees the answer."""
+
 
 async def serve(
     settings: ServiceSettings, database: Database, key: bytes, worker: Worker | None = None
@@ -67,6 +70,7 @@ async def serve(
             access_log=None,
             handle_signals=False,
             keepalive_timeout=KEEPALIVE,
+            lingering_time=LINGERING,
             shutdown_timeout=rest(settings.shutdown_timeout),
         )
         await runner.setup()
