@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
+from argon2 import PasswordHasher
 from psycopg import sql
 
 from service import api, keys
@@ -37,12 +38,23 @@ OPERATIONS = tuple(api.operations())
 
 CLOSED = [operation for operation in OPERATIONS if operation.access != "anyone"]
 
-OPEN = {"signUp", "logIn", "logOut", "isAlive", "isReady"}
+OPEN = {
+    "setUp",
+    "signUp",
+    "logIn",
+    "logOut",
+    "isAlive",
+    "isReady",
+    "describeApi",
+    "readApi",
+}
 """What anyone may ask; each was put here on purpose."""
 
 BODIES: dict[str, dict[str, object]] = {
     "createLink": {"url": "https://example.com/new"},
     "changeLink": {"title": "changed"},
+    "createLinks": {"links": [{"url": "https://example.com/new"}]},
+    "changePassword": {"current": "a horse of many colours", "new": "another battery and staple"},
     "createKey": {"name": "new", "scopes": ["links:read"]},
 }
 """A body that is right, for each operation that takes one and is not for anyone."""
@@ -183,6 +195,11 @@ async def world(
         ada, bob, gone = [await person(db, app, f"{name}@example.com") for name in names]
         admin = await person(db, app, "root@example.com", "admin")
         await user_disable(db, "gone@example.com")
+        weak = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        await db.execute(
+            "UPDATE users SET password_hash = %s",
+            [weak.hash(str(BODIES["changePassword"]["current"]))],
+        )
         await link_create(db, "ada-0", SECRET, ada.user.id)
         yield World(db, client, ada, bob, admin, gone)
 

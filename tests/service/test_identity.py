@@ -73,7 +73,7 @@ async def test_every_401_is_the_same(client: Client, token: str) -> None:
     """No answer tells one wrong token from another, or from none."""
     texts = set()
     for headers in ({}, {"Authorization": "Basic YTpi"}, {"Authorization": f"Bearer {token}x"}):
-        response = await client.get(ME, headers=headers)
+        response = await client.get(ME, headers={**headers, "X-Request-Id": "same"})
         assert 401 == response.status
         texts.add(await response.text())
     assert 1 == len(texts)
@@ -192,7 +192,9 @@ async def test_nothing_that_changes_is_open_to_other_sites(
 ) -> None:
     """Every operation, with a cookie and without: nobody logs a browser in from elsewhere either."""
     for headers in (sent, {**sent, **cookie(token)}):
-        response = await client.request(method, path.format(code="x"), headers=headers, data=b"{")
+        response = await client.request(
+            method, path.format(code="x", id=1), headers=headers, data=b"{"
+        )
         assert (403, "cross_site") == (response.status, (await response.json())["code"])
     cursor = await db.execute("SELECT count(*) FROM users")
     assert (1,) == await cursor.fetchone()

@@ -116,10 +116,11 @@ async def test_keys_end_with_their_time_and_their_owner(
     made = await make(client, ada, expires_at=until)
     other = await make(client, ada)
     await db.execute("UPDATE api_keys SET expires_at = now() WHERE expires_at IS NOT NULL")
-    over = await client.get(LINKS, headers=bearer(made))
+    same = {"X-Request-Id": "same"}
+    over = await client.get(LINKS, headers=bearer(made) | same)
     await user_disable(db, "ada@example.com")
-    disabled = await client.get(LINKS, headers=bearer(other))
-    nobody = await client.get(LINKS)
+    disabled = await client.get(LINKS, headers=bearer(other) | same)
+    nobody = await client.get(LINKS, headers=same)
     assert [401] * 3 == [each.status for each in (over, disabled, nobody)]
     texts = {await each.text() for each in (over, disabled, nobody)}
     assert 1 == len(texts)

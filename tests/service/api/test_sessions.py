@@ -18,6 +18,9 @@ Client = TestClient[Request, Application]
 ADA = {"email": "ada@example.com", "password": "correct horse"}
 SIGNUP, LOGIN, LOGOUT, ME = (f"/api/v1/{name}" for name in ("signup", "login", "logout", "me"))
 
+SAME = {"X-Request-Id": "same"}
+"""Requests of one name, so that their answers can be compared byte for byte."""
+
 
 async def test_login_begins_another_session(client: Client) -> None:
     """Each login has a token of its own; all of them hold."""
@@ -49,7 +52,7 @@ async def test_login_failures_are_all_alike(client: Client, db: psycopg.AsyncCon
         {"password": "correct horse\x00"},
         {"password": "correct horse\ud800"},
     ):
-        response = await client.post(LOGIN, json={**ADA, **changes})
+        response = await client.post(LOGIN, json={**ADA, **changes}, headers=SAME)
         assert 401 == response.status
         assert "Set-Cookie" not in response.headers
         texts.add(await response.text())
@@ -104,10 +107,11 @@ async def test_each_login_has_an_id_of_its_own(client: Client) -> None:
 async def test_login_at_a_broken_hash_is_401(client: Client, db: psycopg.AsyncConnection) -> None:
     """A hash that is none is no fault of the request's, and matches nothing."""
     await client.post(SIGNUP, json=ADA)
-    right = await (await client.post(LOGIN, json={**ADA, "password": "wrong horse"})).text()
+    wrong = {**ADA, "password": "wrong horse"}
+    right = await (await client.post(LOGIN, json=wrong, headers=SAME)).text()
     for broken in ("", "!", "$argon2id$", "ü"):
         await db.execute("UPDATE users SET password_hash = %s", (broken,))
-        response = await client.post(LOGIN, json=ADA)
+        response = await client.post(LOGIN, json=ADA, headers=SAME)
         assert (401, right) == (response.status, await response.text())
 
 
