@@ -25,7 +25,7 @@ from service.settings import ServiceSettings
 from service.store.users import user_create
 from service.tokens import Tokens, kid
 from tests.conftest import KEY
-from tests.service.api.conftest import Person
+from tests.service.api.conftest import person
 from tests.support.forged import segment, signed
 
 Client = TestClient[Request, Application]
@@ -38,10 +38,10 @@ Forge = Callable[[Claims], str]
 
 
 @pytest.fixture
-def claims(app: Application, ada: Person) -> Claims:
+async def claims(app: Application, db: psycopg.AsyncConnection) -> Claims:
     """What a good token of Ada's says, for a session that stands."""
-    token = ada.headers["Authorization"].removeprefix("Bearer ")
-    read = app[TOKENS].read(token)
+    ada = await person(db, app, "ada@example.com")
+    read = app[TOKENS].read(ada.headers["Authorization"].removeprefix("Bearer "))
     now = int(datetime.now(UTC).timestamp())
     return {
         "iss": "everyclick",
