@@ -38,12 +38,13 @@ async def setup(request: web.Request) -> web.Response:
         await _refuse_second(held)
         if not await setup_holds(held, secret_hash):
             raise BadSetupToken
-    password_hash = await hashed(request, "/password", wanted.password, wanted.email)
     async with connection(request) as held, held.transaction():
         await admins_lock(held)
         await _refuse_second(held)
         if not await setup_use(held, secret_hash):
             raise BadSetupToken
+        # Under the lock, so that of many at once only the one that wins has to be hashed for.
+        password_hash = await hashed(request, "/password", wanted.password, wanted.email)
         user = await user_create(held, wanted.email, password_hash, "admin")
         if user is None:
             raise EmailTaken("Use another e-mail, or `python -m service user role EMAIL admin`.")

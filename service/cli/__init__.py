@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from service.cli import keys, links, process, setup, users
+from service.cli import keys, links, process, setup, tokens, users
 
 app = typer.Typer(
     help="Short links whose clicks are never lost. Without a command: serve.",
@@ -18,7 +18,7 @@ app.command()(process.migrate)
 app.command()(process.check)
 app.command()(process.health)
 app.command()(setup.setup)
-app.command()(users.token)
+app.command()(tokens.token)
 app.add_typer(users.app, name="user")
 app.add_typer(links.app, name="link")
 app.add_typer(keys.app, name="key")

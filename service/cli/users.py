@@ -1,29 +1,26 @@
-"""user add, list, disable, enable, role, password; token: the accounts."""
+"""user add, list, disable, enable, role, password: the accounts."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from getpass import getpass
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 from psycopg import AsyncConnection
 
 from service import accounts
-from service.cli.session import with_connection, with_key
+from service.cli.session import with_connection
 from service.contract.process import FAILED, OK, say
 from service.errors import Refused
 from service.passwords import Passwords
-from service.store.sessions import session_create, sessions_end
+from service.store.sessions import sessions_end
 from service.store.users import (
     User,
     admin_is_last,
     admins_lock,
-    user_by_email,
     user_create,
     user_disable,
     user_enable,
@@ -31,7 +28,6 @@ from service.store.users import (
     user_set_role,
     users_all,
 )
-from service.tokens import SessionId, Tokens
 
 app = typer.Typer(help="Accounts.")
 
@@ -132,34 +128,6 @@ def password(email: Email, password_stdin: FromStdin = False) -> int:
 
     said = f"{address} has the new password; its sessions have ended."
     return _changed(address, said, with_connection(work))
-
-
-def token(
-    email: Email,
-    days: Annotated[int, typer.Option(min=1, max=366, help="Days until it expires.")] = 7,
-) -> int:
-    """Print a bearer token for an account."""
-    session_id = SessionId(uuid4())
-    now = datetime.now(UTC)
-    expires_at = now + timedelta(days=days)
-
-    async def work(connection: AsyncConnection, key: bytes) -> str | None:
-        user = await user_by_email(connection, email.lower())
-        if user is None or user.disabled_at is not None:
-            return None
-        await session_create(connection, session_id, user.id, expires_at)
-        return Tokens(key).issue(user.id, session_id, now, expires_at)
-
-    made = with_key(work)
-    if made is None:
-        return _unknown(email)
-    print(made)
-    return OK
-
-
-def _unknown(email: str) -> int:
-    say(f"There is no active account {email}.")
-    return FAILED
 
 
 def _changed(email: str, said: str, user: User | str | None) -> int:

@@ -121,7 +121,7 @@ def test_accounts_that_are_not_there(processes: Processes) -> None:
 def test_setup(processes: Processes) -> None:
     """The token on stdout, what to type on stderr; typed, it makes the admin, and no second one."""
     service = processes.service()
-    env = {"PORT": service.env["PORT"]}
+    env = {"BASE_URL": service.url}
     done = processes.cli("service", "setup", env=env)
     assert re.fullmatch(r"[\w-]{43}\n", done.stdout)
     typed = re.search(r"^  (curl .+)$", done.stderr, re.MULTILINE)

@@ -10,12 +10,21 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 
+from service import connections
 from service.accounts import Role
 from service.lifespan import TOKENS
 from service.sessions import begin
 from service.store.users import User, user_create
 
+PATIENCE = 60.0
+
 Client = TestClient[Request, Application]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let requests take long: how busy the machine is decides no test."""
+    monkeypatch.setattr(connections, "SECONDS", PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ async def test_change_needs_a_session(client: Client) -> None:
 
 
 async def test_of_parallel_changes_one_counts(client: Client, db: psycopg.AsyncConnection) -> None:
-    """Two that both knew the password: one is 200, one is not, one session stands."""
+    """Of four that all know the password one is 200; one session stands."""
     here = await begun(client, SIGNUP)
     answers = await asyncio.gather(
         *(
