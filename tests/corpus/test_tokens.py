@@ -219,13 +219,14 @@ async def test_any_other_is_one_and_the_same_401(
     client: Client, claims: Claims, forge: Forge
 ) -> None:
     """Status, body and challenge are those of no token at all; the cookie is read no other way."""
-    nothing = await client.get(ME)
+    same = {"X-Request-Id": "same"}
+    nothing = await client.get(ME, headers=same)
     token = forge(claims)
     for headers in (
         {"Authorization": f"Bearer {token}"},
         {"Cookie": f"everyclick_session={token}"},
     ):
-        response = await client.get(ME, headers=headers)
+        response = await client.get(ME, headers=headers | same)
         assert (401, "Bearer") == (response.status, response.headers["WWW-Authenticate"])
         assert await nothing.text() == await response.text()
 
