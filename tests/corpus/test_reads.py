@@ -18,12 +18,14 @@ READS = sorted({operation.path for operation in operations() if operation.method
 
 
 async def contents(db: psycopg.AsyncConnection) -> dict[str, str]:
-    """Return all rows of each table, with the transaction that wrote each."""
+    """Return all rows of each table, with the transaction that wrote each; not who asked how often."""
     cursor = await db.execute(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )
     found = {}
     for (table,) in await cursor.fetchall():
+        if table == "allowances":
+            continue
         statement = sql.SQL("SELECT string_agg(xmin || t::text, '\n' ORDER BY t::text) FROM {} t")
         row = await (await db.execute(statement.format(sql.Identifier(table)))).fetchone()
         assert row is not None
