@@ -56,7 +56,7 @@ async def serve(
     await user_create(db, ADA, "!")
     async with AsyncExitStack() as stack:
 
-        async def serve(**changes: int) -> Client:
+        async def serve(**changes: object) -> Client:
             app = create_app(settings.model_copy(update=changes), database, KEY, lambda _: None)
             return await stack.enter_async_context(TestClient(TestServer(app)))
 
@@ -188,6 +188,45 @@ async def test_sign_ups_are_limited_by_address(serve: Serve, compared: list[str]
         told.append((await client.post(SIGNUP, json=account)).status)
     assert [201] * 3 + [429] * 2 == told
     assert 200 == await login(client, ADA, RIGHT)
+
+
+async def test_a_session_guesses_no_faster(
+    serve: Serve, compared: list[str], db: psycopg.AsyncConnection
+) -> None:
+    """Whoever has a session finds its owner's password no faster than whoever has none."""
+    client = await serve(login_limit=3)
+    eve = await person(db, client.app, "eve@example.com")
+    change = {"current": WRONG, "new": "another battery and staple"}
+    told = []
+    for _ in range(5):
+        response = await client.post("/api/v1/password", json=change, headers=eve.headers)
+        told.append(response.status)
+    assert ([422] * 3 + [429] * 2, 3) == (told, len(compared))
+
+
+async def test_setup_tokens_are_not_guessed(serve: Serve, compared: list[str]) -> None:
+    """Tries at the setup token are bounded by address."""
+    client = await serve(address_limit=3)
+    wanted = {"token": "x" * 43, "email": "root@example.com", "password": RIGHT}
+    told = [(await client.post("/api/v1/setup", json=wanted)).status for _ in range(5)]
+    assert [403] * 3 + [429] * 2 == told
+
+
+async def test_behind_a_proxy_each_client_counts_for_itself(
+    serve: Serve, compared: list[str]
+) -> None:
+    """A trusted proxy's word tells clients apart; of anybody else's nothing is believed."""
+    for proxies, expected in (("1", [401, 401, 401]), (None, [401, 429, 429])):
+        client = await serve(address_limit=1, trusted_proxies=proxies)
+        told = []
+        for n in range(3):
+            response = await client.post(
+                LOGIN,
+                json={"email": f"user{n}@example.com", "password": WRONG},
+                headers={"X-Forwarded-For": f"192.0.2.{n}"},
+            )
+            told.append(response.status)
+        assert expected == told
 
 
 async def test_no_address_is_kept(
