@@ -9,6 +9,7 @@ from time import monotonic, perf_counter
 import psycopg
 from psycopg import AsyncConnection
 
+from relay.blame import Blame
 from relay.events import PendingEvent
 from relay.frontier import Frontier
 from relay.pace import Pace
@@ -84,8 +85,9 @@ class Mover:
         self._policy = policy
         self._observe = observe
         self._frontier = Frontier(monotonic)
-        self._fresh = Stream(suspects=False, pace=Pace(policy.batch_size))
-        self._suspects = Stream(suspects=True, pace=Pace(min(policy.batch_size, EACH)))
+        self._fresh = Stream(False, Pace(policy.batch_size, monotonic))
+        self._suspects = Stream(True, Pace(min(policy.batch_size, EACH), monotonic))
+        self._blame = Blame()
         self._suspects_due = False
         self._rested = 0.0
 
@@ -104,12 +106,14 @@ class Mover:
         try:
             moved, settlement, size = await self._batch(connection, stream)
         except psycopg.Error as error:
-            self._failed(stream, error)
+            self._failed(stream, error, perf_counter() - started)
             if is_transient(error):
                 raise
             return True
         seconds = perf_counter() - started
-        stream.pace.passed(seconds)
+        if moved.claimed:
+            # Nothing claimed tells nothing: what failed last another relay may have in hand.
+            stream.pace.passed(moved.claimed, seconds)
         full = moved.claimed == size
         if stream.suspects and not moved.claimed:
             # Those that are due another relay holds.
@@ -168,16 +172,19 @@ class Mover:
         due = await outbox_suspects_due(connection)
         return replace(moved, claimed=len(events), suspects_due=due), settlement
 
-    def _failed(self, stream: Stream, error: psycopg.Error) -> None:
+    def _failed(self, stream: Stream, error: psycopg.Error, seconds: float) -> None:
         """Make the next batch smaller, or put the error down to the event that is alone in hand."""
         if not stream.in_hand and (stream.one_by_one or stream.pace.size == 1):
             # Refused as a whole: one by one next. Or not even claimed: no event has a part in it.
             return
         events = len(stream.in_hand) or stream.pace.size
         drastic = not is_transient(error) or is_drastic(error)
-        if stream.pace.failed(events, drastic=drastic):
+        hung = seconds if isinstance(error, psycopg.errors.QueryCanceled) else 0.0
+        stream.pace.failed(events, drastic=drastic, hung=hung)
+        if len(stream.in_hand) == 1:
             (event,) = stream.in_hand
-            stream.verdict = Verdict(event, error)
+            if self._blame.failed(event.message_id):
+                stream.verdict = Verdict(event, error)
 
     async def _judge(self, connection: AsyncConnection, stream: Stream, verdict: Verdict) -> None:
         """Charge the error to its event, or let the event step aside when it cannot be its own."""
@@ -190,7 +197,8 @@ class Mover:
                     connection, [event], {event.message_id: reason}
                 )
         except psycopg.Error as refusal:
-            if connection.closed:
+            if connection.closed or isinstance(refusal, psycopg.errors.LockNotAvailable):
+                # Another relay may have the event in hand.
                 raise
             # A dead letter that cannot be written must hold up nobody either.
             aside = failure(event, refusal, ASIDE)
@@ -199,6 +207,7 @@ class Mover:
         self._report(Moved(claimed=1), settlement, 0.0)
         stream.verdict = None
         stream.pace.judged()
+        self._blame.judged(event.message_id)
 
     def _report(self, moved: Moved, settlement: Settlement, seconds: float) -> None:
         settlement.report(self._observe)

@@ -14,9 +14,9 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
+from relay.blame import TRIES
 from relay.events import PendingEvent
 from relay.mover import Mover
-from relay.pace import TRIES
 from relay.store.dead_letters import Choice, dead_letters_rehearse
 from relay.store.outbox import outbox_claim_fresh
 from service.contract.events import MessageId, new_message_id
@@ -560,6 +560,40 @@ async def test_two_relays_judge_one_event(
     assert {sent} == await message_ids(db, "dead_letters")
     cursor = await db.execute("SELECT attempts FROM dead_letters")
     assert [(3,)] == await cursor.fetchall()
+
+
+async def test_what_passes_in_between_clears_no_event(
+    db: AsyncConnection,
+    database: Database,
+    make_mover: MakeMover,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An event that hangs dies although, in turns with another relay that has it in hand, each of
+    two movers finds nothing, or only others, to move in between.
+    """
+    link = await make_link(db)
+    sent = await make_event(db, link, user_agent="hang")
+    await refuse(db, "hang", "57014")
+    monkeypatch.setattr("relay.mover.REST", 0.0)
+    movers = [make_mover(max_attempts=2, batch_size=8) for _ in range(2)]
+    await db.execute("SET lock_timeout = '50ms'")
+    async with await database.aconnect() as other:
+        for turn in range(100):
+            mover = movers[turn % 2]
+            with suppress(psycopg.errors.QueryCanceled):
+                await mover.move(db)
+            # Now the other relay has it in hand; this one looks again, twice, and moves what is new.
+            async with other.transaction():
+                await other.execute("SELECT FROM outbox FOR UPDATE")
+                if turn % 4 > 1:
+                    await make_events(db, link, 1)
+                for _ in range(2):
+                    with suppress(psycopg.errors.LockNotAvailable):
+                        await mover.move(db)
+    assert {sent} == await message_ids(db, "dead_letters")
+    assert 0 == await count(db, "outbox")
+    cursor = await db.execute("SELECT attempts, error_class FROM dead_letters")
+    assert [(2, "EventSuspected")] == await cursor.fetchall()
 
 
 async def test_an_event_refused_again_and_again_dies(db: AsyncConnection, mover: Mover) -> None:
