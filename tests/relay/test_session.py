@@ -30,7 +30,9 @@ from tests.relay.conftest import MakeMover
 from tests.support.bouncer import bounced
 from tests.support.ledger import (
     count,
+    do_on_insert,
     first,
+    make_event,
     make_events,
     make_link,
     message_ids,
@@ -327,6 +329,37 @@ async def test_two_relays_behind_a_pooler(
     moved = [each for each in observed if isinstance(each, BatchMoved)]
     assert (400, 0) == (sum(m.moved for m in moved), sum(m.duplicates for m in moved))
     assert await rollups_equal_clicks(db)
+
+
+async def test_an_event_that_hangs_behind_a_pooler(
+    db: AsyncConnection,
+    database: Database,
+    make_mover: MakeMover,
+    observed: list[Observation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the setting that the README asks for, what the relay has given up ends on the server,
+    and the event that hangs holds up nobody.
+    """
+    monkeypatch.setattr("relay.session.PATIENCE", 2.0)
+    monkeypatch.setattr("relay.driver.HEARTBEAT", 0.5)
+    await db.execute(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET client_connection_check_interval"
+        " = ''100ms''', current_database()); END $$"
+    )
+    link = await make_link(db)
+    hangs = await make_event(db, link, user_agent="hang")
+    await make_events(db, link, 1)
+    await do_on_insert(db, "hang", "PERFORM pg_sleep(600)")
+    mover = make_mover(batch_size=2, max_attempts=1)
+
+    async def over() -> bool:
+        return {hangs} == await message_ids(db, "dead_letters") and 1 == await count(db, "clicks")
+
+    with bounced(database, size=5) as bouncer:
+        session = Session(bouncer.database, mover, observed.append, shutdown_timeout=5.0)
+        async with running(session):
+            await until(over, within=60.0)
 
 
 async def test_a_click_counts_soon_behind_a_pooler(
