@@ -14,7 +14,7 @@ SOURCES = service relay migrations tests ops
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help run setup test check fmt bench chaos schema lock audit sbom clean
+.PHONY: help run setup test check fmt bench chaos fuzz schema lock audit sbom clean
 
 help:  ## list these targets
 	@echo 'Everyclick: short links that never lose a click, on nothing but Postgres.'
@@ -51,6 +51,9 @@ bench: $(VENV)/.dev  ## measure redirects and relay on this machine
 
 chaos: $(VENV)/.dev  ## break things under load, then count every click; FULL=1 for all of it, an hour
 	@exec $(PY) -m ops.chaos $(if $(FULL),--full) $(ARGS)
+
+fuzz: $(VENV)/.dev  ## send 100,000 requests that nobody should; ARGS="--cases 1000 --seed 7"
+	@exec $(PY) -m ops.fuzz $(ARGS)
 
 schema: $(VENV)/.dev  ## write migrations/schema.sql anew from the migrations
 	@exec $(PY) -m ops.schema $(ARGS)

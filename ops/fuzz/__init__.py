@@ -1,0 +1,1 @@
+"""Sends the service what nobody should, a hundred thousand times, and looks how it answers."""
