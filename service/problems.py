@@ -24,8 +24,8 @@ from service.errors import (
 from service.lifespan import DRAINING, HEADERS, OBSERVE
 from service.request_ids import HEADER, new_request_id, request_id
 
-ANYTHING = "/{anything:.*}"
-"""The route of all paths that no other route has."""
+ANYTHING = r"/{anything:[\s\S]*}"
+"""The route of all paths that no other route has; a dot would leave those with a line break to aiohttp."""
 
 CATCH_ALL = "/{anything}"
 """What aiohttp calls it; it is reported as UNMATCHED."""

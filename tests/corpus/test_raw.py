@@ -96,6 +96,8 @@ UNKNOWN = [
     b"/../etc/passwd",
     b"/ABC",
     b"/%61%62%63%",
+    b"/a%0Ab",
+    b"/api/v1/no%0Asuch%0D%0Apage",
     b"/e%CC%81",
 ]
 
@@ -208,8 +210,10 @@ def test_head_and_gone(service: Process, sql: psycopg.Connection) -> None:
 
 
 def test_unknown_expectation(service: Process) -> None:
-    """417 for what nobody here can meet."""
-    assert 417 == status(send(service, get(b"/abc", b"Expect: weird")))
+    """417 for what nobody here can meet, on every path and however it is written."""
+    for path in (b"/abc", b"/api/v1/me", b"/no/such%0Apage"):
+        for said in (b"weird", b"\xed\xa0\x80"):
+            assert 417 == status(send(service, get(path, b"Expect: " + said)))
 
 
 def test_no_second_request_hides_in_the_first(service: Process, sql: psycopg.Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -90,7 +91,7 @@ def test_the_document_is_kept(service: Process, token: str, operation_id: str) -
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy())
-    def ask(case: schemathesis.Case) -> None:
+    def ask(case: schemathesis.Case[Any]) -> None:
         response = case.call(base_url=service.url, headers=headers, allow_redirects=False)
         assert response.status_code < 500 or response.status_code == 503
         case.validate_response(response, checks=CHECKS)

@@ -88,6 +88,15 @@ async def test_a_refusal_is_not_kept(client: Client, ada: Person) -> None:
     assert 201 == (await client.post(LINKS, json=wanted, headers=keyed(ada))).status
 
 
+@pytest.mark.parametrize("item", [{"url": "\ud800"}, "\ud800", {"\udfff": [10**400, None, 1.5]}])
+async def test_a_key_for_what_is_no_text(client: Client, ada: Person, item: object) -> None:
+    """What cannot be a link is told so, key or none, the second time too."""
+    for _ in range(2):
+        response = await client.post(f"{LINKS}/bulk", json={"links": [item]}, headers=keyed(ada))
+        assert 200 == response.status
+        assert [422] == [each["status"] for each in (await response.json())["results"]]
+
+
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\u00e9"])
 async def test_what_is_no_key(client: Client, ada: Person, key: str) -> None:
     """A key that cannot be one is refused by name."""
