@@ -8,7 +8,9 @@ ARGS ?=
 SHELL = /bin/sh
 VENV = .venv
 PY = $(VENV)/bin/python
-PIP_INSTALL = $(PY) -m pip install -qq --disable-pip-version-check --no-input --require-hashes
+# The lock is whole: with --no-deps pip takes it as it is. Asked to look for itself, it finds that a newer
+# coverage came out, wants that for coverage[toml], and refuses it for want of a hash.
+PIP_INSTALL = $(PY) -m pip install -qq --disable-pip-version-check --no-input --no-deps --require-hashes
 SOURCES = service relay migrations tests ops
 
 .DEFAULT_GOAL = help
