@@ -33,6 +33,12 @@ SECONDS = 10.0
 PROBLEMS = 20
 """Problems that one answer lists."""
 
+MEMBERS = 100
+"""Members of one object, each of which could be a problem to tell."""
+
+NESTED = 100_000
+"""Brackets in a body: making four million nothings would keep redirects waiting for half a second."""
+
 
 class Body(BaseModel):
     """Base of bodies: no field unasked for, no number taken for a string."""
@@ -107,11 +113,17 @@ async def _received(request: web.Request, limit: int) -> bytes:
 
 
 def _parsed(received: bytes) -> dict[str, object]:
+    if received.count(b"[") + received.count(b"{") > NESTED:
+        raise Malformed(f"A body may have {NESTED} brackets and braces.")
     repeated: list[str] = []
 
     def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        repeated.extend(name for name, times in Counter(n for n, _ in pairs).items() if times > 1)
-        return dict(pairs)
+        if len(pairs) > MEMBERS:
+            raise Malformed(f"An object may have {MEMBERS} members here.")
+        told = dict(pairs)
+        if len(told) < len(pairs) and len(repeated) < PROBLEMS:
+            repeated.extend(n for n, times in Counter(n for n, _ in pairs).items() if times > 1)
+        return told
 
     try:
         parsed = json.loads(
@@ -123,7 +135,8 @@ def _parsed(received: bytes) -> dict[str, object]:
     if not isinstance(parsed, dict):
         raise Malformed("Send a JSON object, in braces.")
     if repeated:
-        raise Invalid([_problem(f"/{_token(n)}", "Give it once.", "repeated") for n in repeated])
+        names = repeated[:PROBLEMS]
+        raise Invalid([_problem(f"/{_token(n)}", "Give it once.", "repeated") for n in names])
     return parsed
 
 
@@ -155,7 +168,8 @@ def _fault(detail: ErrorDetails, prefix: str) -> Problem:
 
 
 def _problem(pointer: str, detail: str, code: str) -> Problem:
-    return Problem(pointer[:100], detail, code)
+    # A name may have half a surrogate pair, which no answer can.
+    return Problem(pointer[:100].encode(errors="replace").decode(), detail, code)
 
 
 def _token(name: str) -> str:

@@ -15,9 +15,10 @@ GRANT INSERT (message_id, link_id, referrer, user_agent), SELECT (message_id) ON
     TO everyclick_service;
 
 -- service: the API, and the commands of `python -m service`.
-GRANT SELECT, INSERT, UPDATE, DELETE ON links, sessions, setup, allowances, idempotency_keys
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON links, sessions, setup, allowances, idempotency_keys, api_keys
     TO everyclick_service;
-GRANT SELECT, INSERT, UPDATE ON users, api_keys TO everyclick_service;
+GRANT SELECT, INSERT, UPDATE ON users TO everyclick_service;
 GRANT INSERT (link_id), SELECT (link_id) ON deleted_links TO everyclick_service;
 GRANT SELECT ON clicks, clicks_hourly TO everyclick_service;
 

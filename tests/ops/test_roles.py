@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 import migrations
+from service.contract import statements
 from service.contract.embedded import binaries
 from service.contract.postgres import Database
 from tests.support.clones import Template
@@ -155,6 +157,28 @@ def test_nothing_beyond_tables(handed_over: Database) -> None:
             " FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
         ).fetchall()
     assert [("clicks_partition_make", False, True)] == definers
+
+
+@pytest.mark.parametrize("package, role", [("service", AT_WORK[0]), ("relay", AT_WORK[1])])
+def test_each_statement_is_allowed(handed_over: Database, package: str, role: str) -> None:
+    """No statement of a process is more than its role may do, whatever its parameters are."""
+    refused = set()
+    with as_role(handed_over, role).connect() as connection:
+        connection.autocommit = True
+        for name, statement in statements.load(package).items():
+            nothing: dict[str, timedelta | None] = dict.fromkeys(
+                re.findall(r"%\((\w+)\)", statement)
+            )
+            if "interval" in nothing:
+                nothing["interval"] = timedelta()  # what is subtracted must have a type
+            try:
+                with connection.transaction(force_rollback=True):
+                    connection.execute(statement, nothing)
+            except psycopg.errors.InsufficientPrivilege:
+                refused.add(name)
+            except psycopg.errors.NotNullViolation:
+                pass  # found after rights have been looked at
+    assert set() == refused
 
 
 def shown(connection: psycopg.Connection, name: str) -> object:

@@ -113,6 +113,7 @@ async def test_other_types_are_415(things: Client, content_type: str) -> None:
         b'{"size": -Infinity}',
         b'{"name": "a\nb"}',
         b'{"name": "x"} {}',
+        b'{"name": "x", "deep": {' + b",".join(b'"%d": 1' % n for n in range(101)) + b"}}",
     ],
 )
 async def test_what_is_no_json_object_is_400(things: Client, data: bytes) -> None:
@@ -135,6 +136,7 @@ async def test_what_is_no_json_object_is_400(things: Client, data: bytes) -> Non
         (b'{"name": "x", "\\ud800": 1}', "", "bad_value"),
         (b'{"name": "x", "name": "y"}', "/name", "repeated"),
         (b'{"name": {"a": 1, "a": 2}}', "/a", "repeated"),
+        (b'{"\\ud800": 1, "\\ud800": 2}', "/?", "repeated"),
     ],
 )
 async def test_fields_are_named(things: Client, data: bytes, pointer: str, code: str) -> None:
@@ -153,9 +155,15 @@ async def test_all_problems_are_told_at_once(things: Client) -> None:
     assert {"/name", "/size", "/z"} == {error["pointer"] for error in problem["errors"]}
 
 
-async def test_problems_are_bounded(things: Client) -> None:
-    """A body of a thousand unknown fields has a short answer."""
-    data = "{" + ",".join(f'"{n}": 1' for n in range(5000)) + "}"
+@pytest.mark.parametrize(
+    "data",
+    [
+        "{" + ",".join(f'"{n}": 1' for n in range(bodies.MEMBERS)) + "}",
+        '{"name": [' + ",".join(['{"a": 1, "a": 2}'] * 1000) + "]}",
+    ],
+)
+async def test_problems_are_bounded(things: Client, data: str) -> None:
+    """A body of unknown fields, or of many said twice, has a short answer."""
     response = await things.post("/things", data=data.encode(), headers=JSON)
     assert bodies.PROBLEMS == len((await response.json())["errors"])
 
