@@ -36,8 +36,9 @@ PROBLEMS = 20
 MEMBERS = 100
 """Members of one object, each of which could be a problem to tell."""
 
-NESTED = 100_000
-"""Brackets in a body: making four million nothings would keep redirects waiting for half a second."""
+MARKS = 100_000
+"""Brackets, braces and quotes of a body, counted before any are read: making objects of four megabytes
+of them would keep redirects waiting for seconds."""
 
 
 class Body(BaseModel):
@@ -113,8 +114,8 @@ async def _received(request: web.Request, limit: int) -> bytes:
 
 
 def _parsed(received: bytes) -> dict[str, object]:
-    if received.count(b"[") + received.count(b"{") > NESTED:
-        raise Malformed(f"A body may have {NESTED} brackets and braces.")
+    if sum(map(received.count, (b"[", b"{", b'"'))) > MARKS:
+        raise Malformed(f"A body may have {MARKS} brackets, braces and quotes.")
     repeated: list[str] = []
 
     def members(pairs: list[tuple[str, object]]) -> dict[str, object]:

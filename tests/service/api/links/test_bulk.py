@@ -14,11 +14,13 @@ from aiohttp.web import Application, Request
 
 from service import links
 from service.api.links.bulk import BODY_LIMIT, MOST
+from service.bodies import MARKS
 from tests.service.api.conftest import Person
 
 Client = TestClient[Request, Application]
 BULK = "/api/v1/links/bulk"
 URL = "https://example.com/"
+JSON = {"Content-Type": "application/json"}
 
 
 async def ask(client: Client, who: Person, wanted: list[Any]) -> dict[str, Any]:
@@ -117,3 +119,12 @@ async def test_a_code_named_like_the_route(client: Client, ada: Person) -> None:
     assert 1 == made["created"]
     read = await client.get(BULK, headers=ada.headers)
     assert (200, "bulk") == (read.status, (await read.json())["code"])
+
+
+@pytest.mark.parametrize("mark", ["[", "{", '"'])
+async def test_nothing_is_made_of_marks(client: Client, ada: Person, mark: str) -> None:
+    """A body of hardly anything else than marks is refused unread: reading it would take seconds."""
+    pair = {"[": "[]", "{": "{}", '"': '""'}[mark]
+    body = '{"links": [[' + ",".join([pair] * (MARKS + 1)) + "]]}"
+    response = await client.post(BULK, data=body, headers={**ada.headers, **JSON})
+    assert (400, "invalid_json") == (response.status, (await response.json())["code"])
