@@ -314,9 +314,11 @@ CREATE TABLE public.idempotency_keys (
     request_hash bytea NOT NULL,
     status smallint,
     headers jsonb,
-    answer jsonb,
+    answer json,
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+COMMENT ON COLUMN public.idempotency_keys.answer IS 'json, which keeps every byte: it is sent again as it is';
 
 CREATE TABLE public.links (
     id bigint NOT NULL,

@@ -63,12 +63,19 @@ async def body(request: web.Request, model: type[B], limit: int = LIMIT) -> B:
 
     The model's validators have Destinations as their context.
 
-    Raises UnsupportedType, TooLarge, TooSlow, Malformed, and Invalid naming each field by a JSON
-    pointer.
+    Raises what `json_object` raises, and Invalid naming each field by a JSON pointer.
+    """
+    said = await json_object(request, limit)
+    return checked(model, said, context=request.app.get(DESTINATIONS))
+
+
+async def json_object(request: web.Request, limit: int = LIMIT) -> dict[str, object]:
+    """Return the request's JSON object as it was sent, of at most `limit` bytes.
+
+    Raises UnsupportedType, TooLarge, TooSlow, Malformed, and Invalid for what is given twice.
     """
     _check_type(request)
-    members = _parsed(await _received(request, limit))
-    return checked(model, members, context=request.app.get(DESTINATIONS))
+    return _parsed(await _received(request, limit))
 
 
 def query(request: web.Request, model: type[Q]) -> Q:

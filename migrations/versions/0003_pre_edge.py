@@ -55,11 +55,12 @@ CREATE TABLE idempotency_keys (
     request_hash bytea NOT NULL,
     status       smallint,
     headers      jsonb,
-    answer       jsonb,
+    answer       json,
     created_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, key)
 );
 CREATE INDEX idempotency_keys_created_at ON idempotency_keys (created_at);
+COMMENT ON COLUMN idempotency_keys.answer IS 'json, which keeps every byte: it is sent again as it is';
 """
 
 DOWN = """

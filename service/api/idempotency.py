@@ -3,6 +3,9 @@
 The key, the work and its answer are one transaction. A service killed in its middle leaves none of
 them; whoever asks again meanwhile waits for it to end. Only success is kept: a refusal has done
 nothing, and may be something else the next time.
+
+What is compared is what was sent, and what is kept is what was answered, byte for byte: neither is
+looked at again. A rule, a clock or a release that has changed since makes no other answer of it.
 """
 
 from __future__ import annotations
@@ -12,14 +15,13 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 from psycopg import AsyncConnection
 
 from service.accounts import UserId
-from service.bodies import Body
-from service.errors import Invalid, KeyReused, Problem
+from service.api.operation import Answer, responded
+from service.errors import Invalid, KeyReused, Malformed, Problem
 from service.store.idempotency import (
     Remembered,
     idempotency_claim,
@@ -29,29 +31,35 @@ from service.store.idempotency import (
 
 HEADER = "Idempotency-Key"
 
-REPLAYED = {"Idempotency-Replayed": "true"}
-"""Headers of an answer that is given again."""
+_REPLAYED = {"Idempotency-Replayed": "true"}
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A success, as it was answered and will be again."""
+    """A success, as it was answered and will be again; `answer` is JSON."""
 
     status: int
     headers: Mapping[str, str]
-    answer: dict[str, Any]
+    answer: str
+
+    @classmethod
+    def of(cls, answer: Answer, status: int, headers: Mapping[str, str] | None = None) -> Kept:
+        """Keep an answer."""
+        return cls(status, headers or {}, answer.model_dump_json(by_alias=True))
 
 
 async def idempotent(
     held: AsyncConnection,
     request: web.Request,
     owner: UserId,
-    wanted: Body,
+    said: Mapping[str, object],
     work: Callable[[AsyncConnection], Awaitable[Kept]],
-) -> tuple[Kept, bool]:
-    """Do the work in a transaction, or return what it answered when it was done with this key.
+) -> web.Response:
+    """Do the work in a transaction, or answer what it answered when it was done with this key.
+
+    `said` is the body as it was sent; to judge it is a part of the work.
 
     Raises Invalid when the key cannot be one, KeyReused when it was another request's, and what the
     work raises.
@@ -59,17 +67,22 @@ async def idempotent(
     key = _key(request)
     async with held.transaction():
         if key is None:
-            return await work(held), False
-        digest = _digest(request, wanted)
+            return _told(await work(held))
+        digest = _digest(request, said)
         if not await idempotency_claim(held, owner, key, digest):
             remembered = await idempotency_find(held, owner, key)
             if remembered is None or remembered.request_hash != digest:
                 raise KeyReused("Use a new Idempotency-Key for another request.")
-            return Kept(remembered.status, remembered.headers, remembered.answer), True
+            again = {**remembered.headers, **_REPLAYED}
+            return _told(Kept(remembered.status, again, remembered.answer))
         kept = await work(held)
         done = Remembered(digest, kept.status, dict(kept.headers), kept.answer)
         await idempotency_keep(held, owner, key, done)
-        return kept, False
+        return _told(kept)
+
+
+def _told(kept: Kept) -> web.Response:
+    return responded(kept.answer, status=kept.status, headers=kept.headers)
 
 
 def _key(request: web.Request) -> str | None:
@@ -83,9 +96,12 @@ def _key(request: web.Request) -> str | None:
     return given[0]
 
 
-def _digest(request: web.Request, wanted: Body) -> bytes:
+def _digest(request: web.Request, said: Mapping[str, object]) -> bytes:
     """What was asked for, whatever spaces and order of members it was written with."""
-    # In ASCII: what a bulk call holds has not been looked at yet, and may be no text at all.
-    members = json.dumps(wanted.model_dump(), sort_keys=True, default=str)
-    said = f"{request.method} {request.path}\n{members}"
-    return hashlib.sha256(said.encode()).digest()
+    try:
+        # In ASCII: it has not been looked at yet, and may be no text at all.
+        members = json.dumps(said, sort_keys=True)
+    except RecursionError as error:
+        raise Malformed("It is nested too deeply.") from error
+    asked = f"{request.method} {request.path}\n{members}"
+    return hashlib.sha256(asked.encode()).digest()

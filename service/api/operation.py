@@ -78,9 +78,16 @@ def respond(
     answer: Answer, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """Return the answer as JSON."""
+    return responded(answer.model_dump_json(by_alias=True), status=status, headers=headers)
+
+
+def responded(
+    document: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return what is JSON already."""
     return web.Response(
         status=status,
-        body=answer.model_dump_json(by_alias=True).encode(),
+        body=document.encode(),
         content_type="application/json",
         charset="utf-8",
         headers=headers,

@@ -21,7 +21,7 @@ RETURNING key
 
 -- name: idempotency_find
 -- What was answered to the request that had this key.
-SELECT request_hash, status, headers, answer
+SELECT request_hash, status, headers, answer::text
 FROM idempotency_keys
 WHERE user_id = %(user_id)s AND key = %(key)s AND status IS NOT NULL
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
@@ -17,12 +16,12 @@ _SQL = statements.load("service")
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a key was used for, and what was answered."""
+    """What a key was used for, and what was answered; `answer` is JSON, byte for byte."""
 
     request_hash: bytes
     status: int
     headers: dict[str, str]
-    answer: dict[str, Any]
+    answer: str
 
 
 async def idempotency_claim(
@@ -55,6 +54,6 @@ async def idempotency_keep(
             "key": key,
             "status": done.status,
             "headers": Jsonb(done.headers),
-            "answer": Jsonb(done.answer),
+            "answer": done.answer,
         },
     )

@@ -12,11 +12,11 @@ from pydantic import Field, WithJsonSchema
 
 from service import links
 from service.accounts import UserId
-from service.api.idempotency import REPLAYED, Kept, idempotent
+from service.api.idempotency import Kept, idempotent
 from service.api.links.making import TRIES
 from service.api.links.models import NewLink, Shown, shown
-from service.api.operation import CALLER, Answer, Operation, respond
-from service.bodies import Body, body, checked
+from service.api.operation import CALLER, Answer, Operation
+from service.bodies import Body, checked, json_object
 from service.connections import connection
 from service.destinations import Destinations
 from service.errors import CodeTaken, EveryclickError, Invalid, Problem, Unavailable
@@ -85,10 +85,11 @@ class Results(Answer):
 
 async def create(request: web.Request) -> web.Response:
     """Make many links: 200, whatever became of each."""
-    wanted = await body(request, NewLinks, BODY_LIMIT)
+    said = await json_object(request, BODY_LIMIT)
     owner = request[CALLER].id
 
     async def work(held: AsyncConnection) -> Kept:
+        wanted = checked(NewLinks, said)
         found = await _made(held, owner, await _checked(wanted.links, request.app[DESTINATIONS]))
         settings = request.app[SETTINGS]
         results = [
@@ -96,11 +97,10 @@ async def create(request: web.Request) -> web.Response:
             for each in found
         ]
         created = sum(isinstance(each, Made) for each in results)
-        return Kept(200, {}, Results(created=created, results=results).model_dump(mode="json"))
+        return Kept.of(Results(created=created, results=results), 200)
 
     async with connection(request) as held:
-        kept, again = await idempotent(held, request, owner, wanted, work)
-    return respond(Results.model_validate(kept.answer), headers=REPLAYED if again else None)
+        return await idempotent(held, request, owner, said, work)
 
 
 async def _checked(

@@ -9,7 +9,8 @@ from aiohttp import hdrs, web
 from service.errors import PreconditionFailed
 from service.store.links import Link
 
-_TAG = re.compile(r'(?P<weak>W/)?(?P<opaque>"[\x21\x23-\x7e\x80-\xff]*")')
+# Between commas: what only ends in a tag, such as w/"1", is none.
+_TAG = re.compile(r'(?<![^\s,])(?P<weak>W/)?(?P<opaque>"[\x21\x23-\x7e\x80-\xff]*")(?![^\s,])')
 
 
 def etag(link: Link) -> str:

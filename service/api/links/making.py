@@ -7,14 +7,14 @@ from psycopg import AsyncConnection
 
 from service import links
 from service.accounts import UserId
-from service.api.idempotency import REPLAYED, Kept, idempotent
+from service.api.idempotency import Kept, idempotent
 from service.api.links.etags import etag
 from service.api.links.models import NewLink, Shown, shown
-from service.api.operation import CALLER, Operation, respond
-from service.bodies import body
+from service.api.operation import CALLER, Operation
+from service.bodies import checked, json_object
 from service.connections import connection
 from service.errors import CodeTaken, Unavailable
-from service.lifespan import SETTINGS
+from service.lifespan import DESTINATIONS, SETTINGS
 from service.store.links import Link, link_create
 
 TRIES = 5
@@ -23,21 +23,17 @@ TRIES = 5
 
 async def create(request: web.Request) -> web.Response:
     """Make a link: 201; 409 when the wanted code is taken."""
-    wanted = await body(request, NewLink)
+    said = await json_object(request)
     owner = request[CALLER].id
 
     async def work(held: AsyncConnection) -> Kept:
+        wanted = checked(NewLink, said, context=request.app[DESTINATIONS])
         link = await _made(held, wanted, owner)
         headers = {"Location": f"/api/v1/links/{link.code}", "ETag": etag(link)}
-        return Kept(201, headers, shown(link, request.app[SETTINGS]).model_dump(mode="json"))
+        return Kept.of(shown(link, request.app[SETTINGS]), 201, headers)
 
     async with connection(request) as held:
-        kept, again = await idempotent(held, request, owner, wanted, work)
-    return respond(
-        Shown.model_validate(kept.answer),
-        status=kept.status,
-        headers={**kept.headers, **(REPLAYED if again else {})},
-    )
+        return await idempotent(held, request, owner, said, work)
 
 
 async def _made(held: AsyncConnection, wanted: NewLink, owner: UserId) -> Link:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
+from typing import Any
 
 import psycopg
 import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 
+from service import links
+from service.api import idempotency
+from service.errors import Refused
+from service.store.idempotency import idempotency_keep
 from tests.service.api.conftest import Person
 
 Client = TestClient[Request, Application]
@@ -77,6 +83,67 @@ async def test_keys_are_their_owners(
         response = await client.post(LINKS, json=WANTED, headers=keyed(who))
         assert "Idempotency-Replayed" not in response.headers
     assert 2 == await count(db)
+
+
+async def test_rules_that_have_changed_since(
+    client: Client, db: psycopg.AsyncConnection, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent is not judged again: a link whose end has come since is answered as it was."""
+    wanted = {**WANTED, "expires_at": "2999-01-01T00:00:00Z"}
+    first = await client.post(LINKS, json=wanted, headers=keyed(ada))
+
+    def later(text: str, now: datetime) -> datetime:
+        raise Refused("in_the_past", text)
+
+    monkeypatch.setattr(links, "expiry", later)
+    again = await client.post(LINKS, json=wanted, headers=keyed(ada))
+    assert (201, await first.read()) == (again.status, await again.read())
+    anew = await client.post(LINKS, json=wanted, headers=keyed(ada, "order-2"))
+    assert (422, 1) == (anew.status, await count(db))
+
+
+async def test_an_answer_of_another_release(
+    client: Client, db: psycopg.AsyncConnection, ada: Person
+) -> None:
+    """What was answered is answered again, whatever members a link has by now."""
+    await client.post(LINKS, json=WANTED, headers=keyed(ada))
+    await db.execute('UPDATE idempotency_keys SET answer = \'{"code":  "x", "a": 1}\'')
+    again = await client.post(LINKS, json=WANTED, headers=keyed(ada))
+    assert (201, b'{"code":  "x", "a": 1}') == (again.status, await again.read())
+
+
+@pytest.mark.parametrize("path, wanted", [(LINKS, WANTED), (f"{LINKS}/bulk", {"links": [WANTED]})])
+async def test_a_connection_lost_before_commit(
+    client: Client,
+    db: psycopg.AsyncConnection,
+    ada: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    wanted: object,
+) -> None:
+    """Neither the link nor its answer stays; the next try makes one link."""
+
+    async def keep(held: psycopg.AsyncConnection, *rest: Any) -> None:
+        await idempotency_keep(held, *rest)
+        held.pgconn.finish()
+        raise psycopg.OperationalError("lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(idempotency, "idempotency_keep", keep)
+        lost = await client.post(path, json=wanted, headers=keyed(ada))
+    assert (503, 0) == (lost.status, await count(db))
+    again = await client.post(path, json=wanted, headers=keyed(ada))
+    assert ("Idempotency-Replayed" in again.headers, 1) == (False, await count(db))
+
+
+@pytest.mark.parametrize("path", [LINKS, f"{LINKS}/bulk"])
+async def test_what_is_nested_deeply(client: Client, ada: Person, path: str) -> None:
+    """However deep it is, it is refused or told to be no link; it is no failure of ours."""
+    headers = {**keyed(ada), "Content-Type": "application/json"}
+    for depth in range(700, 1001, 10):
+        sent = '{"links": [' + "[" * depth + "]" * depth + "]}"
+        response = await client.post(path, data=sent, headers=headers)
+        assert response.status in {200, 400, 422}, depth
 
 
 async def test_a_refusal_is_not_kept(client: Client, ada: Person) -> None:

@@ -39,7 +39,8 @@ async def test_each_change_is_another_version(client: Client, ada: Person, first
 async def test_a_stale_tag(client: Client, ada: Person, first: str, method: str) -> None:
     """What was read before somebody else's change is neither written over nor removed: 412."""
     await client.patch(LINK, json={"title": "theirs"}, headers=ada.headers)
-    for given in (first, f"W/{await tag(client, ada)}", '"other"', "nonsense", ""):
+    now = await tag(client, ada)
+    for given in (first, f"W/{now}", f"w/{now}", f"{now}x", '"other"', "nonsense", ""):
         headers = {**ada.headers, "If-Match": given}
         response = await client.request(method, LINK, json={"title": "mine"}, headers=headers)
         assert 412 == response.status, given
