@@ -25,8 +25,11 @@ from service.contract.events import MessageId
 from service.contract.observations import BatchMoved, Observer
 from service.contract.transience import is_drastic, is_transient, may_be_the_event
 
-EACH = 500
+EACH = 1000
 """Events that are moved one by one in one transaction, at most."""
+
+LEFT = 20_000
+"""Events that wait for those that fit, at most: trying them one by one takes about a second."""
 
 REST = 0.1
 """Seconds between two looks for suspects that another relay holds."""
@@ -63,12 +66,15 @@ class Stream:
 
     Apart, so that one that takes its batch down with it does so once and from then on goes with
     its like. `one_by_one` is how many events are still to be moved each for itself, `in_hand` what
-    was claimed and not yet moved.
+    was claimed and not yet moved. `fit`: whether its batches leave out those that break a CHECK, and
+    `left` how many were left out.
     """
 
     suspects: bool
     pace: Pace
     one_by_one: int = 0
+    fit: bool = False
+    left: int = 0
     in_hand: Sequence[PendingEvent] = ()
     verdict: Verdict | None = None
 
@@ -78,7 +84,8 @@ class Mover:
 
     A batch is one statement. One that Postgres refuses is followed by batches in which each event
     is moved for itself: those that it can take land, those that it cannot cost an attempt each, or
-    step aside when the error is one that should pass.
+    step aside when the error is one that should pass. When it was a CHECK that refused, the events
+    that break none go first, together still.
     """
 
     def __init__(self, policy: Policy, observe: Observer) -> None:
@@ -122,9 +129,9 @@ class Mover:
         self._suspects_due = (
             moved.suspects_due and not stream.suspects and monotonic() >= self._rested
         )
-        if moved.claimed:
+        if moved.claimed > moved.left_out:
             self._report(moved, settlement, seconds)
-        return full or self._suspects_due or stream.suspects
+        return full or self._suspects_due or stream.suspects or stream.one_by_one > 0
 
     async def _batch(
         self, connection: AsyncConnection, stream: Stream
@@ -135,12 +142,19 @@ class Mover:
             size = min(size, EACH)
             return *await self._each(connection, stream, size), size
         try:
-            moved, place = await clicks_move(connection, self._frontier.begin(), size)
+            moved, place = await clicks_move(
+                connection, self._frontier.begin(), size, fit=stream.fit
+            )
         except psycopg.Error as error:
-            if not _of_the_batch(error):
+            if isinstance(error, psycopg.errors.CheckViolation) and not stream.fit:
+                stream.fit = True
+            elif not _of_the_batch(error):
                 stream.one_by_one = size
             raise
         self._frontier.passed(place)
+        stream.left += moved.left_out
+        if stream.left >= LEFT or moved.claimed < size:
+            stream.one_by_one, stream.left, stream.fit = stream.left, 0, False
         return moved, Settlement(), size
 
     async def _each(
@@ -174,8 +188,9 @@ class Mover:
 
     def _failed(self, stream: Stream, error: psycopg.Error, seconds: float) -> None:
         """Make the next batch smaller, or put the error down to the event that is alone in hand."""
-        if not stream.in_hand and (stream.one_by_one or stream.pace.size == 1):
-            # Refused as a whole: one by one next. Or not even claimed: no event has a part in it.
+        again = stream.one_by_one or stream.pace.size == 1 or not _of_the_batch(error)
+        if not stream.in_hand and again:
+            # Refused as a whole: tried otherwise next. Or not even claimed: no event has a part in it.
             return
         events = len(stream.in_hand) or stream.pace.size
         drastic = not is_transient(error) or is_drastic(error)
@@ -213,7 +228,7 @@ class Mover:
         settlement.report(self._observe)
         self._observe(
             BatchMoved(
-                claimed=moved.claimed,
+                claimed=moved.claimed - moved.left_out,
                 moved=moved.moved,
                 duplicates=moved.duplicates,
                 orphans=moved.orphans,

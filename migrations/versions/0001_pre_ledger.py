@@ -231,6 +231,28 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Of these rows of the outbox those that break no CHECK of clicks, as far as can be told without
+-- inserting them. It decides only who goes with whom: what is left out is tried by itself, and what
+-- a trigger or an index has against the others Postgres says when they are inserted.
+CREATE FUNCTION clicks_fit(tuples tid[]) RETURNS SETOF tid
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    checks text := (
+        SELECT string_agg(format('(%s) IS NOT FALSE', pg_get_expr(conbin, conrelid)), ' AND ')
+        FROM pg_constraint WHERE conrelid = 'clicks'::regclass AND contype = 'c'
+    );
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT click.tuple
+         FROM (SELECT ctid AS tuple, message_id, link_id, occurred_at, attempts + 1 AS attempts,
+                      referrer, user_agent
+               FROM outbox WHERE ctid = ANY ($1)) AS click
+         WHERE %s', coalesce(checks, 'true')) USING tuples;
+EXCEPTION WHEN OTHERS THEN
+    -- A CHECK that fails itself, or asks for more than an event holds, tells nobody apart.
+    RETURN QUERY SELECT unnest(tuples);
+END $$;
+
 -- Moves events that the transaction has locked in the outbox. Each is inserted in a transaction of
 -- its own within this one, so that one that is refused stays as it was and undoes no other. Tells
 -- what became of each: moved, duplicate, orphan, or refused with the code and text of its error.
@@ -244,21 +266,22 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    event outbox;
+    event record;
     moved uuid[] := '{}';
-    stays uuid[] := '{}';
+    gone  uuid[] := '{}';
 BEGIN
     -- What somebody's deferred constraint has against an event is said now, not at the end of all.
     SET CONSTRAINTS ALL IMMEDIATE;
     FOR event IN
-        SELECT * FROM outbox WHERE message_id = ANY (message_ids) ORDER BY message_id
+        SELECT outbox.*, links.id IS NOT NULL AS live
+        FROM outbox LEFT JOIN links ON links.id = outbox.link_id
+        WHERE outbox.message_id = ANY (message_ids) ORDER BY outbox.message_id
     LOOP
         message_id := event.message_id;
         code := NULL;
         error := NULL;
-        IF NOT EXISTS (SELECT FROM links WHERE id = event.link_id) THEN
-            outcome := 'orphan';
-        ELSE
+        outcome := 'orphan';
+        IF event.live THEN
             BEGIN
                 INSERT INTO clicks (
                     message_id, link_id, occurred_at, attempts, referrer, user_agent
@@ -274,8 +297,9 @@ BEGIN
         END IF;
         IF outcome = 'moved' THEN
             moved := moved || event.message_id;
-        ELSIF outcome = 'refused' THEN
-            stays := stays || event.message_id;
+        END IF;
+        IF outcome <> 'refused' THEN
+            gone := gone || event.message_id;
         END IF;
         RETURN NEXT;
     END LOOP;
@@ -287,12 +311,13 @@ BEGIN
     ORDER BY 1, 2
     ON CONFLICT (link_id, hour) DO UPDATE SET clicks = clicks_hourly.clicks + excluded.clicks;
     DELETE FROM dead_letters WHERE message_id = ANY (moved);
-    DELETE FROM outbox WHERE message_id = ANY (message_ids) AND message_id <> ALL (stays);
+    DELETE FROM outbox WHERE message_id = ANY (gone);
 END $$;
 """
 
 DOWN = """
 DROP FUNCTION clicks_move_each(uuid[]);
+DROP FUNCTION clicks_fit(tid[]);
 DROP FUNCTION clicks_partition_make(timestamptz);
 DROP FUNCTION uuidv7_floor(timestamptz);
 DROP TABLE dead_letter_action_events, dead_letter_actions;

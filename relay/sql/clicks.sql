@@ -17,8 +17,12 @@ WITH claimed AS (
 ), event AS (
     -- By physical place, which the lock just taken keeps valid: no index is read, and no stale
     -- statistics can talk the planner into reading the whole table.
+    -- After a CHECK has refused a batch, those that break one are left where they are.
     DELETE FROM outbox
-    WHERE ctid = ANY (ARRAY(SELECT tuple FROM claimed))
+    WHERE ctid = ANY (
+        CASE WHEN %(fit)s THEN ARRAY(SELECT clicks_fit(ARRAY(SELECT tuple FROM claimed)))
+             ELSE ARRAY(SELECT tuple FROM claimed) END
+    )
     RETURNING message_id, link_id, occurred_at, referrer, user_agent
 ), live AS (
     -- An event whose link was deleted meanwhile goes with it.
@@ -47,7 +51,7 @@ WITH claimed AS (
     SELECT now() - make_interval(secs => %(margin)s) AS begins
 )
 SELECT batch.claimed, batch.moved, batch.live - batch.moved AS duplicates,
-       batch.claimed - batch.live AS orphans,
+       batch.events - batch.live AS orphans, batch.claimed - batch.events AS left_out,
        EXISTS (SELECT FROM outbox WHERE available_at <= now() AND attempts > 0) AS suspects_due,
        -- Where the next claim may begin, as text: an instant may lie outside a client's calendar.
        -- After a full batch right behind it: what commits late meanwhile is left to a sweep. After a
@@ -58,6 +62,7 @@ SELECT batch.claimed, batch.moved, batch.live - batch.moved AS duplicates,
 FROM margin
 CROSS JOIN (
     SELECT (SELECT count(*) FROM claimed) AS claimed,
+           (SELECT count(*) FROM event) AS events,
            (SELECT count(*) FROM live) AS live,
            (SELECT count(*) FROM click) AS moved
 ) AS batch

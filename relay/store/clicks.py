@@ -21,21 +21,26 @@ _SQL = statements.load("relay")
 class Moved:
     """What became of a batch's events: moved, counted before, or their link deleted.
 
-    What else was claimed has failed. `suspects_due`: whether events that failed before are due.
+    `left_out`: claimed and left as they were. What else was claimed has failed. `suspects_due`:
+    whether events that failed before are due.
     """
 
     claimed: int = 0
     moved: int = 0
     duplicates: int = 0
     orphans: int = 0
+    left_out: int = 0
     suspects_due: bool = False
 
 
-async def clicks_move(connection: AsyncConnection, since: Place, limit: int) -> tuple[Moved, Place]:
+async def clicks_move(
+    connection: AsyncConnection, since: Place, limit: int, *, fit: bool = False
+) -> tuple[Moved, Place]:
     """Turn up to `limit` due events, oldest first, into clicks; add the new ones to the rollup.
 
-    Events that have failed before are left where they are. One statement: on an autocommit
-    connection it is the whole transaction. Returns the place before which nothing fresh was left.
+    Events that have failed before are left where they are, and, if only those that `fit` are wanted,
+    those that break a CHECK of clicks too. One statement: on an autocommit connection it is the whole
+    transaction. Returns the place before which nothing fresh was left, but for those.
     """
     cursor = await connection.execute(
         _SQL["clicks_move"],
@@ -43,6 +48,7 @@ async def clicks_move(connection: AsyncConnection, since: Place, limit: int) -> 
             "since": since.at,
             "since_id": since.id,
             "limit": limit,
+            "fit": fit,
             "margin": MARGIN,
             "rollups": ROLLUPS,
         },

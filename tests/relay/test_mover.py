@@ -300,6 +300,117 @@ async def test_a_constraint_isolates_too(db: AsyncConnection, make_mover: MakeMo
     assert 1 == await count(db, "clicks")
 
 
+async def flood(db: AsyncConnection, number: int) -> tuple[set[MessageId], set[MessageId]]:
+    """Good events and as many rude ones in between, which a CHECK of somebody's refuses."""
+    await db.execute("ALTER TABLE clicks ADD CONSTRAINT polite CHECK (referrer <> 'rude')")
+    link = await make_link(db)
+    sent = [
+        await make_event(db, link, referrer="rude" if n % 2 else None) for n in range(2 * number)
+    ]
+    return set(sent[::2]), set(sent[1::2])
+
+
+async def attempts(db: AsyncConnection) -> list[tuple[int, str | None]]:
+    """What the events in the outbox have behind them, each kind once."""
+    cursor = await db.execute("SELECT DISTINCT attempts, last_error FROM outbox ORDER BY 1")
+    return await cursor.fetchall()
+
+
+RUDE = 'CheckViolation: new row for relation "clicks_default" violates check constraint "polite"'
+
+
+async def test_what_breaks_a_check_waits_for_the_others(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation]
+) -> None:
+    """However much of it there is: what breaks no CHECK lands in batches, only then is the rest tried."""
+    good, rude = await flood(db, 100)
+    mover = make_mover(batch_size=50, backoff_seconds=60.0)
+    while len(await message_ids(db, "clicks")) < 100:
+        assert [(0, None)] == await attempts(db)
+        assert await mover.move(db)
+    assert [25] * 4 == [line.claimed for line in batches(observed)]
+    await one_pass(mover, db)
+    assert good == await message_ids(db, "clicks")
+    assert rude == await message_ids(db, "outbox")
+    assert [(1, RUDE)] == await attempts(db)
+    assert 200 == sum(line.claimed for line in batches(observed))
+    assert await rollups_equal_clicks(db)
+
+
+async def test_what_breaks_a_check_waits_for_so_many(
+    db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where good events never end, those left out are tried in between."""
+    monkeypatch.setattr("relay.mover.LEFT", 20)
+    await flood(db, 100)
+    mover = make_mover(batch_size=10, backoff_seconds=60.0)
+    while [(0, None)] == await attempts(db):
+        assert await mover.move(db)
+    assert 20 == await count(db, "clicks")
+    await one_pass(mover, db)
+    assert (100, 100) == (await count(db, "clicks"), await count(db, "outbox"))
+    assert [(1, RUDE)] == await attempts(db)
+
+
+async def test_what_breaks_a_check_may_be_an_orphan(
+    db: AsyncConnection, make_mover: MakeMover
+) -> None:
+    """An event whose link is gone vanishes, whatever it breaks."""
+    await flood(db, 2)
+    await db.execute("UPDATE outbox SET link_id = -1 WHERE referrer = 'rude' AND id % 4 = 0")
+    await one_pass(make_mover(backoff_seconds=60.0), db)
+    assert (2, 1) == (await count(db, "clicks"), await count(db, "outbox"))
+    assert 0 == await count(db, "dead_letters")
+
+
+async def test_what_seems_to_break_a_check_is_tried(
+    db: AsyncConnection, make_mover: MakeMover
+) -> None:
+    """What a trigger puts right lands: only Postgres's own word counts."""
+    good, rude = await flood(db, 3)
+    mended = await make_event(db, await make_link(db, "other"), referrer="rude", user_agent="mend")
+    await do_on_insert(db, "mend", "NEW.referrer := 'kind'")
+    await one_pass(make_mover(backoff_seconds=60.0), db)
+    assert {*good, mended} == await message_ids(db, "clicks")
+    assert rude == await message_ids(db, "outbox")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "ALTER TABLE clicks ADD COLUMN kind text DEFAULT 'k' CHECK (kind <> '')",
+        (
+            "ALTER TABLE clicks ADD CONSTRAINT odd CHECK (coalesce(referrer, '') <> '0'"
+            " OR length(user_agent) / 0 > 0)"
+        ),
+    ],
+)
+async def test_a_check_that_nobody_can_foretell(
+    db: AsyncConnection, make_mover: MakeMover, other: str
+) -> None:
+    """A CHECK that asks for more than an event holds, or fails itself: then it is one by one."""
+    good, rude = await flood(db, 10)
+    odd = await make_event(db, await make_link(db, "odd"), referrer="0", user_agent="a")
+    await db.execute(other.encode())
+    await one_pass(make_mover(backoff_seconds=60.0), db)
+    refused = {odd} if "odd" in other else set()
+    assert good | ({odd} - refused) == await message_ids(db, "clicks")
+    assert rude | refused == await message_ids(db, "outbox")
+    assert {1} == {number for number, _ in await attempts(db)}
+
+
+async def test_a_check_and_a_trigger(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """Among those that break no CHECK one is refused all the same: then it is one by one."""
+    good, rude = await flood(db, 10)
+    poison = await make_event(db, await make_link(db, "other"), user_agent="poison")
+    await refuse(db, "poison")
+    await one_pass(make_mover(backoff_seconds=60.0), db)
+    assert good == await message_ids(db, "clicks")
+    assert {*rude, poison} == await message_ids(db, "outbox")
+    assert {1} == {number for number, _ in await attempts(db)}
+    assert await rollups_equal_clicks(db)
+
+
 async def test_handled_as_often_as_allowed(
     db: AsyncConnection, make_mover: MakeMover, observed: list[Observation]
 ) -> None:

@@ -81,9 +81,9 @@ async def rollups(db: AsyncConnection) -> dict[tuple[int, str], int]:
 async def rollups_equal_clicks(db: AsyncConnection) -> bool:
     """Compare rollups and clicks in a way of our own, not the product's."""
     cursor = await db.execute(
-        "WITH counted AS (SELECT link_id, extract(epoch FROM occurred_at)::bigint / 3600 AS hour,"
+        "WITH counted AS (SELECT link_id, floor(extract(epoch FROM occurred_at) / 3600) AS hour,"
         " count(*)::bigint AS clicks FROM clicks GROUP BY 1, 2),"
-        " told AS (SELECT link_id, extract(epoch FROM hour)::bigint / 3600 AS hour, clicks"
+        " told AS (SELECT link_id, floor(extract(epoch FROM hour) / 3600) AS hour, clicks"
         " FROM clicks_hourly WHERE clicks <> 0)"
         " SELECT count(*) FROM ((TABLE counted EXCEPT TABLE told)"
         " UNION ALL (TABLE told EXCEPT TABLE counted)) AS different"
