@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 
 from service.contract.observations import (
     ConnectionsCut,
@@ -23,6 +24,7 @@ from service.contract.observations import (
 )
 from service.errors import BadRequest, EveryclickError, TooSlow, Unavailable
 from service.problems import OUR_FAULT, answer
+from service.request_ids import new_request_id
 
 SECONDS = 10.0
 """From a request's first byte, or the connection's beginning, to its last header; also the time in
@@ -67,6 +69,11 @@ class Line(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         web.RequestHandler.data_received(self, data)  # super() takes longer, once per request
+        messages = self._messages
+        if messages and getattr(messages[-1][0], "upgrade", False):
+            # aiohttp's parser loses what came behind it in the same piece: so that nobody waits for
+            # an answer to that, this one says that it is the last.
+            self._end_with(messages)
         waiter = self._waiter
         if waiter is not None and waiter.done():
             return  # a whole request, as nearly always: this is all that the deadline costs it
@@ -74,6 +81,31 @@ class Line(web.RequestHandler):
         if waiter is not None and self._marked != self._request_count:
             self._marked = self._request_count
             self._since = self._loop.time()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override] # asyncio's own signature
+        """Answer what was asked by a client that has said all it will, and then close.
+
+        aiohttp would close at once: the click is recorded and nobody is led anywhere.
+        """
+        waiter = self._waiter
+        if not self._request_count or (waiter is not None and not waiter.done()):
+            return None  # nothing whole was asked
+        messages, request = self._messages, self._current_request
+        body = messages[-1][1] if messages else request.content if request else None
+        if body is not None and not body.is_eof():
+            body.set_exception(ConnectionResetError("the body will never be whole"))
+        if messages:
+            self._end_with(messages)
+        else:
+            self._close = True  # once what is in hand is answered
+        return True
+
+    @staticmethod
+    def _end_with(messages: deque[Any]) -> None:
+        """Let the last of the requests that wait be the connection's last."""
+        message, body = messages[-1]
+        if isinstance(message, RawRequestMessage):  # what is no HTTP ends it anyway
+            messages[-1] = (message._replace(should_close=True), body)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -115,14 +147,15 @@ class Line(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun")
         error: EveryclickError
+        name = new_request_id()
         if status < 500:
             error = BadRequest("It cannot be read as HTTP/1.1.")
-            self._lines.observe(RequestServed("other", MALFORMED, error.status, 0.0))
+            self._lines.observe(RequestServed("other", MALFORMED, error.status, 0.0, name))
         else:
             error = EveryclickError(OUR_FAULT)
             failure = exc or RuntimeError(message)
-            self._lines.observe(RequestFailed("other", MALFORMED, failure))
-        response = answer(error)
+            self._lines.observe(RequestFailed("other", MALFORMED, failure, name))
+        response = answer(error, name)
         response.headers.update(self._lines.headers)
         response.force_close()
         return response

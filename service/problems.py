@@ -131,6 +131,15 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     return response
 
 
+async def refused(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    """Answer, and report, what aiohttp refused before any handler of ours."""
+
+    async def again(_: web.Request) -> web.StreamResponse:
+        raise error
+
+    return await problems(request, again)
+
+
 def answer(error: EveryclickError, name: str | None = None) -> web.Response:
     """Return the error as a problem document, without the headers that every response has.
 

@@ -7,11 +7,13 @@ exactly such a request takes the ordinary way and is answered by the same code.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import cast
 
 from aiohttp import hdrs, web
 
 from service.hosts import ShortHost
 from service.links import is_code
+from service.problems import refused
 from service.redirects import Redirects
 
 
@@ -36,7 +38,14 @@ def shorten(runner: web.AppRunner, redirects: Redirects, short: ShortHost | None
             and hdrs.EXPECT not in request.headers
         ):
             return redirects.answer(request, path[1:])
-        return ordinary(request)
+        return routed(request)
+
+    async def routed(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await ordinary(request)
+        except web.HTTPException as error:
+            # What has no path, `OPTIONS *` or CONNECT, no route of ours is asked about.
+            return await refused(cast("web.Request", request), error)
 
     if short is None:
         server.request_handler = handle

@@ -51,14 +51,19 @@ def sql(database: Database) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def send(service: Process, *requests: bytes) -> bytes:
-    """Send on a connection of its own and return all that comes back until it is closed."""
+def send(service: Process, *requests: bytes, half: bool = False) -> bytes:
+    """Send on a connection of its own and return all that comes back until it is closed.
+
+    With `half` the client's side of it is closed once all is sent.
+    """
     host, _, port = service.url.rpartition("/")[2].partition(":")
     with socket.create_connection((host, int(port)), timeout=WITHIN) as connection:
         received = bytearray()
         try:
             for request in requests:
                 connection.sendall(request)
+            if half:
+                connection.shutdown(socket.SHUT_WR)
             while chunk := connection.recv(65536):
                 received += chunk
         except (ConnectionError, TimeoutError):
@@ -136,6 +141,13 @@ FOUND = {
     "a host of markup": b"GET /abc HTTP/1.1\r\nHost: <script>\r\nConnection: close\r\n\r\n",
     "a body that never comes": get(b"/abc", b"Content-Length: 10"),
     "an encoded letter": get(b"/%61bc"),
+    "another host's address": get(b"http://evil.example/abc"),
+    "another scheme's address": get(b"ftp://evil.example/abc"),
+    "a fragment": get(b"/abc#evil"),
+    "a body that is no gzip": get(b"/abc", b"Content-Encoding: gzip", b"Content-Length: 1") + b"x",
+    "an empty host": b"GET /abc HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n",
+    "a host of two words": b"GET /abc HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
+    "empty lines before it": b"\r\n\r\n" + get(b"/abc"),
 }
 
 
@@ -163,6 +175,18 @@ REFUSED = {
     "NUL in a header": get(b"/abc", b"User-Agent: a\x00b"),
     "ESC in a header": get(b"/abc", b"User-Agent: a\x1bb"),
     "a header of 9,000 bytes": get(b"/abc", b"User-Agent: " + b"u" * 9000),
+    "10,000 headers": get(b"/abc", *(b"X-%d: y" % n for n in range(10_000))),
+    "two user agents": get(b"/abc", b"User-Agent: a", b"User-Agent: b"),
+    "two types": get(b"/abc", b"Content-Type: a/b", b"Content-Type: c/d"),
+    "bare line feeds": get(b"/abc").replace(b"\r", b""),
+    "bare carriage returns": get(b"/abc").replace(b"\n", b"") + b"\r\n\r\n",
+    "a method nobody knows": get(b"/abc").replace(b"GET", b"FOO", 1),
+    "HTTP/3": get(b"/abc", version=b"3.0"),
+    "no path": get(b""),
+    "an address without a host": get(b"http:abc"),
+    "an address with half a host": get(b"http://[::1/abc"),
+    "an address with a port there is not": get(b"http://x:99999999/abc"),
+    "chunks of no size": get(b"/abc", b"Transfer-Encoding: chunked") + b"ZZ\r\n",
     "200 headers": get(b"/abc", *(b"X-%d: y" % n for n in range(200))),
     "a folded header": get(b"/abc", b"X: a\r\n b"),
     "a space before the colon": get(b"/abc", b"X : a"),
@@ -195,6 +219,78 @@ def test_other_methods(service: Process, sql: psycopg.Connection, method: bytes)
     assert 405 == status(answer)
     assert b"\r\nAllow: GET,HEAD\r\n" in answer
     assert before == count(sql, "outbox")
+
+
+@pytest.mark.parametrize("line", [b"OPTIONS *", b"CONNECT evil.example:443"])
+def test_what_has_no_path(service: Process, line: bytes) -> None:
+    """It is refused like whatever else is not here: in our shape, under our name."""
+    answer = send(service, line + b" HTTP/1.1\r\n" + H + b"Connection: close\r\n\r\n")
+    assert 404 == status(answer)
+    assert b"application/problem+json" in answer
+    assert b"\r\nServer: everyclick\r\n" in answer
+    assert b"aiohttp" not in answer
+
+
+def statuses(answer: bytes) -> list[int]:
+    """The statuses of all answers."""
+    return [int(each) for each in re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", answer)]
+
+
+LOGIN = b"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+ABC = b"GET /abc HTTP/1.1\r\nHost: x\r\n\r\n"
+
+HALVES = {
+    "a redirect": (ABC, [302]),
+    "five of them": (ABC * 5, [302] * 5),
+    "a request of the API": (ABC.replace(b"abc", b"api/v1/me"), [401]),
+    "half a body": (LOGIN + b"Content-Length: 50\r\n\r\n{}", [400]),
+    "a body without its last chunk": (
+        LOGIN + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        [400],
+    ),
+    "no HTTP": (b"FOO\r\n\r\n", [400]),
+    "half a request": (b"GET /ab", []),
+    "nothing": (b"", []),
+}
+
+
+@pytest.mark.parametrize("sent, expected", HALVES.values(), ids=HALVES)
+def test_who_has_said_all_is_answered(
+    service: Process, sql: psycopg.Connection, sent: bytes, expected: list[int]
+) -> None:
+    """A client that closes its own side, and waits, is answered before ours is closed."""
+    before = count(sql, "outbox")
+    assert expected == statuses(send(service, sent, half=True))
+    assert before + expected.count(302) == count(sql, "outbox")
+
+
+@pytest.mark.parametrize("wanted", [b"h2c", b"websocket"])
+def test_nobody_waits_behind_an_upgrade(
+    service: Process, sql: psycopg.Connection, wanted: bytes
+) -> None:
+    """What another protocol would read is not answered: the answer before it ends the connection."""
+    before = count(sql, "outbox")
+    upgrade = ABC[:-2] + b"Connection: Upgrade\r\nUpgrade: " + wanted + b"\r\n\r\n"
+    answer = send(service, upgrade + ABC)
+    assert 302 == status(answer)
+    assert b"\r\nConnection: close\r\n" in answer
+    assert before + 1 == count(sql, "outbox")
+
+
+def test_requests_one_behind_the_other(service: Process, sql: psycopg.Connection) -> None:
+    """Five hundred at once are answered in their order, and each that is a link's is counted."""
+    before = count(sql, "outbox")
+    other = ABC.replace(b"abc", b"unknown")
+    assert [302, 404] * 250 + [302] == statuses(send(service, (ABC + other) * 250 + get(b"/abc")))
+    assert before + 251 == count(sql, "outbox")
+
+
+def test_a_million_chunks(service: Process) -> None:
+    """Chunks of one byte are a body like any other: past its limit it is 413, whatever follows."""
+    flood = LOGIN + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 1_000_000
+    answer = send(service, flood)
+    assert answer == b"" or 413 == status(answer)
+    assert 302 == status(send(service, get(b"/abc")))
 
 
 def test_head_and_gone(service: Process, sql: psycopg.Connection) -> None:

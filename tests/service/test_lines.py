@@ -218,5 +218,7 @@ async def test_what_is_no_http_is_a_problem_document(
     assert (400, "bad_request") == (told.status, problem["code"])
     assert "everyclick" == told.headers["server"]
     assert b"script" not in told.body
-    assert [RequestServed("other", "malformed", 400, 0.0)] == observed
+    name = told.headers["x-request-id"]
+    assert name == problem["request_id"]
+    assert [RequestServed("other", "malformed", 400, 0.0, name)] == observed
     assert 0 == await count(db, "outbox")
