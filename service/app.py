@@ -11,7 +11,7 @@ from service.contract.gate import vet
 from service.contract.observations import Observer
 from service.contract.postgres import Database
 from service.draining import Draining
-from service.peers import PROXIES, Proxies
+from service.peers import PROXIES
 from service.problems import ANYTHING, expectation, guarded, unmatched
 from service.recorder import Limits, Recorder
 from service.redirects import REDIRECTS, ROUTE, Redirects
@@ -36,7 +36,7 @@ def create_app(
     app[lifespan.HEADERS] = headers.every(settings)
     app[lifespan.TOKENS] = Tokens(key, *settings.old_keys)
     app[THROTTLE] = Throttle(settings, key)
-    app[PROXIES] = Proxies.told(settings.trusted_proxies)
+    app[PROXIES] = settings.proxies
     app[lifespan.DESTINATIONS] = settings.destinations
     app[lifespan.RECORDER] = recorder = Recorder(
         database, observe, partial(vet, settings=settings), limits

@@ -8,6 +8,7 @@ import zlib
 from base64 import urlsafe_b64encode
 from typing import Literal, NewType, get_args
 
+from service import texts
 from service.errors import Refused
 
 KeyId = NewType("KeyId", int)
@@ -25,7 +26,6 @@ ACTIVE_LIMIT = 100
 NAME_LIMIT = 100
 
 _KEY = re.compile(r"(?P<secret>ec_[A-Za-z0-9_-]{43})(?P<check>[A-Za-z0-9_-]{6})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def written(secret: bytes) -> str:
@@ -47,13 +47,9 @@ def digest(key: str) -> bytes:
 
 def name(text: str) -> str:
     """Return a key's name without outer spaces. Raises Refused: too_short, too_long, bad_character."""
-    text = text.strip()
+    text = texts.line(text, NAME_LIMIT)
     if not text:
         raise Refused("too_short", "Name the key after the program that will use it.")
-    if len(text) > NAME_LIMIT:
-        raise Refused("too_long", f"Use at most {NAME_LIMIT} characters.")
-    if _CONTROL.search(text):
-        raise Refused("bad_character", "Remove the control characters.")
     return text
 
 

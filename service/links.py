@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import cast, get_args
 
+from service import texts
 from service.contract.events import RedirectCode
 from service.errors import Refused
 
@@ -27,7 +28,6 @@ RESERVED = frozenset(_ROUTED | _ACCOUNTS | _FILES)
 """Names no link may have, in any case: what the router uses, and what is kept free for later."""
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # RFC 3339, 5.6; fromisoformat alone also takes week dates and dates without a time.
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
@@ -80,12 +80,7 @@ def title(text: str) -> str | None:
 
     Raises Refused: too_long, bad_character.
     """
-    text = text.strip()
-    if len(text) > TITLE_LIMIT:
-        raise Refused("too_long", f"Use at most {TITLE_LIMIT} characters.")
-    if _CONTROL.search(text):
-        raise Refused("bad_character", "Remove the control characters.")
-    return text or None
+    return texts.line(text, TITLE_LIMIT) or None
 
 
 def expiry(text: str, now: datetime) -> datetime:

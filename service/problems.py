@@ -145,22 +145,26 @@ def answer(error: EveryclickError, name: str | None = None) -> web.Response:
 
     `name` is the request's; one that cannot be read has none, and gets a new one.
     """
-    errors = [
-        FieldProblem(pointer=problem.pointer, detail=problem.detail, code=problem.code)
-        for problem in error.problems
-    ]
     document = ProblemDocument(
         title=error.title,
         status=error.status,
         code=error.code,
         detail=error.detail or None,
-        errors=errors or None,
+        errors=field_problems(error) or None,
         request_id=name or new_request_id(),
     )
     response = _response(document, error.headers)
     if error.headers.get(hdrs.CONNECTION) == "close":
         response.force_close()
     return response
+
+
+def field_problems(error: EveryclickError) -> list[FieldProblem]:
+    """Return what is wrong with each field, as it is answered."""
+    return [
+        FieldProblem(pointer=problem.pointer, detail=problem.detail, code=problem.code)
+        for problem in error.problems
+    ]
 
 
 def _translated(error: web.HTTPException, name: str) -> web.StreamResponse:

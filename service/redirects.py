@@ -15,7 +15,6 @@ from service.errors import EveryclickError, Gone, NotFound, TooManyRequests
 from service.found import Found
 from service.links import is_code, is_safe_location
 from service.misses import Misses
-from service.peers import Proxies
 from service.problems import OUR_FAULT, answer
 from service.recorder import Recorder
 from service.request_ids import request_id
@@ -38,7 +37,7 @@ class Redirects:
         self._draining = draining
         self._headers = headers.every(settings)
         self._written = headers.redirect(settings)
-        self._proxies = Proxies.told(settings.trusted_proxies)
+        self._proxies = settings.proxies
         self._misses = Misses(settings.miss_limit) if settings.miss_limit else None
 
     async def redirect(self, request: web.Request) -> web.StreamResponse:

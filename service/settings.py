@@ -133,6 +133,11 @@ class ServiceSettings(Settings):
         return Destinations.told(own, self.allowed_hosts, self.denied_hosts)
 
     @property
+    def proxies(self) -> Proxies:
+        """Which proxies are believed."""
+        return Proxies.told(self.trusted_proxies)
+
+    @property
     def is_https(self) -> bool:
         """Whether browsers come by TLS, as the public address says; by nothing that a client sends."""
         return self.public_url.startswith("https://")

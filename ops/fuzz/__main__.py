@@ -1,7 +1,7 @@
 """python -m ops.fuzz [--cases N] [--seed N]: fuzz the service as it is run, on an embedded Postgres.
 
-Exit code 0 when every answer was one that may be given, and the service still redirects and still has the
-process it began with; 1 otherwise.
+Exit code 0 when every answer was one that may be given, no request failed in the log, and the service is
+ready at the end; 1 otherwise.
 """
 
 from __future__ import annotations

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator
 
-from service import keys, links
+from service import keys
 from service.api.operation import CALLER, Answer, Operation, respond
-from service.api.times import Instant
+from service.api.times import Expiry, Instant
 from service.bodies import Body, body
 from service.connections import connection
 from service.errors import NotFound, TooManyKeys
@@ -27,16 +26,12 @@ from service.store.api_keys import (
 _BIGINT_DIGITS = 18
 
 
-def _expiry(given: object) -> object:
-    return links.expiry(given, datetime.now(UTC)) if isinstance(given, str) else given
-
-
 class NewKey(Body):
     """What a key is made of: what will use it, what it may do, and until when."""
 
     name: Annotated[str, AfterValidator(keys.name)]
     scopes: Annotated[list[Scope], AfterValidator(keys.scopes)]
-    expires_at: Annotated[datetime, BeforeValidator(_expiry)] | None = None
+    expires_at: Expiry | None = None
 
 
 class KeyShown(Answer):

@@ -8,13 +8,15 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from service import __version__
 from service.api.document import document
+from service.api.etags import is_known
 from service.api.operation import Operation
+from service.headers import EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ SHELF = web.AppKey("reference", Shelf)
 
 def reference(operations: Iterable[Operation]) -> Reference:
     """Return what describes the operations."""
-    described = document(operations, metadata_version())
+    described = document(operations, __version__)
     pages = Environment(
         loader=PackageLoader("service"),
         autoescape=select_autoescape(default=True),
@@ -65,22 +67,11 @@ def reference(operations: Iterable[Operation]) -> Reference:
     style = pages.get_template("style.css").render()
     page = pages.get_template("reference.html").render(api=described, style=style)
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    )
+    policy = f"{EVERY['Content-Security-Policy']}; style-src 'sha256-{digest}'"
     return Reference(
         _page(json.dumps(described).encode(), "application/json"),
         _page(page.encode(), "text/html", policy),
     )
-
-
-def metadata_version() -> str:
-    """Return the version of this release; of a checkout that is not installed, what it will be."""
-    try:
-        return metadata.version("everyclick")
-    except metadata.PackageNotFoundError:
-        return "0.1.0"
 
 
 async def openapi(request: web.Request) -> web.Response:
@@ -101,7 +92,7 @@ def _answer(request: web.Request, page: Page) -> web.Response:
     headers = {"ETag": page.etag, "Cache-Control": "no-cache"}
     if page.policy is not None:
         headers["Content-Security-Policy"] = page.policy
-    if page.etag in request.headers.get(hdrs.IF_NONE_MATCH, ""):
+    if is_known(request, page.etag):
         return web.Response(status=304, headers=headers)
     return web.Response(
         body=page.body, content_type=page.content_type, charset="utf-8", headers=headers

@@ -1,11 +1,13 @@
-"""How instants are written: ISO 8601 in UTC, ending in Z."""
+"""How instants are read and written: ISO 8601, written in UTC and ending in Z."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
+
+from service import links
 
 
 def _in_utc(instant: datetime) -> datetime:
@@ -14,3 +16,11 @@ def _in_utc(instant: datetime) -> datetime:
 
 Instant = Annotated[datetime, AfterValidator(_in_utc)]
 """An instant of an answer; whatever zone it comes in, it is written in UTC."""
+
+
+def _expiry(given: object) -> object:
+    return links.expiry(given, datetime.now(UTC)) if isinstance(given, str) else given
+
+
+Expiry = Annotated[datetime, BeforeValidator(_expiry)]
+"""When something is to end, by the rule for links."""

@@ -77,7 +77,7 @@ async def links_create(
     connection: AsyncConnection, owner_id: UserId, rows: Sequence[NewRow]
 ) -> list[Link]:
     """Make many links, in any order. Those that are not in the answer have another's code."""
-    document = to_json([_told(row) for row in rows]).decode()
+    document = to_json(list(rows)).decode()
     async with connection.cursor(row_factory=class_row(Link)) as cursor:
         await cursor.execute(_SQL["links_create"], {"owner_id": owner_id, "links": document})
         return await cursor.fetchall()
@@ -139,13 +139,3 @@ async def link_delete(connection: AsyncConnection, link_id: LinkId) -> bool:
     """Remove a link and leave word for the relay, in one transaction. False: it was gone."""
     cursor = await connection.execute(_SQL["link_delete"], {"id": link_id})
     return await cursor.fetchone() is not None
-
-
-def _told(row: NewRow) -> dict[str, object]:
-    return {
-        "code": row.code,
-        "target": row.target,
-        "title": row.title,
-        "expires_at": row.expires_at,
-        "redirect_code": row.redirect_code,
-    }

@@ -11,7 +11,7 @@ import pytest
 
 from service.contract.postgres import Database
 from tests.support.clones import Template
-from tests.support.processes import SECRET_KEY, Process, Processes, url_of
+from tests.support.processes import SECRET_KEY, Process, Processes, heard_out, url_of
 from tests.support.traffic import count, make_link
 
 pytestmark = pytest.mark.process
@@ -32,16 +32,12 @@ def database(template: Template) -> Iterator[Database]:
 def service(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """The service, as it is run; `abc` is a link, `gone` one that is disabled."""
     env = {"DATABASE_URL": url_of(database), "SECRET_KEY": SECRET_KEY}
-    processes = Processes(tmp_path_factory.mktemp("raw"), env)
-    try:
+    with heard_out(Processes(tmp_path_factory.mktemp("raw"), env)) as processes:
         with database.connect() as db:
             make_link(db, "abc", TARGET)
             make_link(db, "gone", TARGET)
             db.execute("UPDATE links SET disabled_at = now() WHERE code = 'gone'")
         yield processes.service()
-    finally:
-        processes.close()
-    assert [] == processes.complaints()
 
 
 @pytest.fixture

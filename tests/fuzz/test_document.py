@@ -21,7 +21,7 @@ from service.api import operations
 from service.api.document import document
 from service.contract.postgres import Database
 from tests.support.clones import Template
-from tests.support.processes import SECRET_KEY, Process, Processes, url_of
+from tests.support.processes import SECRET_KEY, Process, Processes, heard_out, url_of
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -50,12 +50,8 @@ def processes(database: Database, tmp_path_factory: pytest.TempPathFactory) -> I
     """Processes without limits on how much is asked."""
     limits = {"API_RATE_LIMIT": "0", "LOGIN_LIMIT": "0", "ADDRESS_LIMIT": "0"}
     env = {"DATABASE_URL": url_of(database), "SECRET_KEY": SECRET_KEY, **limits}
-    made = Processes(tmp_path_factory.mktemp("fuzz"), env)
-    try:
+    with heard_out(Processes(tmp_path_factory.mktemp("fuzz"), env)) as made:
         yield made
-    finally:
-        made.close()
-    assert [] == made.complaints()
 
 
 @pytest.fixture(scope="module")

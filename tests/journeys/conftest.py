@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from service.contract.postgres import Database
-from tests.support.processes import SECRET_KEY, Processes, url_of
+from tests.support.processes import SECRET_KEY, Processes, heard_out, url_of
 
 Measured = Callable[[str, float], None]
 
@@ -37,21 +37,15 @@ def measured(request: pytest.FixtureRequest) -> Measured:
 def processes(tmp_path: Path, database: Database) -> Iterator[Processes]:
     """Processes on a migrated database of the test's own."""
     env = {"DATABASE_URL": url_of(database), "SECRET_KEY": SECRET_KEY}
-    yield from _closed(Processes(tmp_path, env))
+    with heard_out(Processes(tmp_path, env)) as made:
+        yield made
 
 
 @pytest.fixture
 def embedded_processes(tmp_path: Path) -> Iterator[Processes]:
     """Processes on the embedded Postgres, in a DATA_DIR of the test's own, not made yet."""
-    yield from _closed(Processes(tmp_path, {}))
-
-
-def _closed(made: Processes) -> Iterator[Processes]:
-    try:
+    with heard_out(Processes(tmp_path, {})) as made:
         yield made
-    finally:
-        made.close()
-    assert made.complaints() == []
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from service.contract.embedded import binaries
 from service.contract.postgres import Database
 from tests.support.clones import Template
 from tests.support.http import fetch
-from tests.support.processes import REPOSITORY, SECRET_KEY, Processes, url_of
+from tests.support.processes import REPOSITORY, SECRET_KEY, Processes, heard_out, url_of
 from tests.support.traffic import add_events, count, value
 from tests.support.waiting import until
 
@@ -219,8 +219,8 @@ def acting(directory: Path, database: Database, role: str) -> Processes:
 @pytest.mark.process
 def test_the_work_is_done(handed_over: Database, tmp_path: Path) -> None:
     """Service and relay do all of their work with their roles; months are made, links purged."""
-    service, relay = (acting(tmp_path / role, handed_over, role) for role in AT_WORK)
-    try:
+    acting_as = [acting(tmp_path / role, handed_over, role) for role in AT_WORK]
+    with heard_out(acting_as[0]) as service, heard_out(acting_as[1]) as relay:
         serving = service.service()
         add = ("service", "user", "add", "ada@example.com", "--password-stdin")
         service.cli(*add, stdin="correct horse battery staple\n")
@@ -254,7 +254,3 @@ def test_the_work_is_done(handed_over: Database, tmp_path: Path) -> None:
         assert 2 == fetch(f"{serving.url}/stats/kept", token=token).json()["total"]
         relay.cli("relay", "verify")
         relay.cli("relay", "rebuild")
-    finally:
-        service.close()
-        relay.close()
-    assert [] == service.complaints() + relay.complaints()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from service import __version__
 from tests.rules.source import PACKAGES
 from tests.support.processes import REPOSITORY
 
@@ -38,6 +40,14 @@ def tracked(*suffixes: str) -> set[str]:
         for path in (REPOSITORY / package).rglob("*")
         if path.suffix in suffixes and "__pycache__" not in path.parts
     }
+
+
+def test_one_version() -> None:
+    """The package, the code and the image are of one version."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    compose = (REPOSITORY / "compose.yaml").read_text("utf-8")
+    assert project["version"] == __version__
+    assert f"image: everyclick:{__version__}\n" in compose
 
 
 @pytest.mark.process

@@ -35,19 +35,25 @@ async def test_no_hash_matches_nothing(hashing: Passwords, stored: str | None) -
     assert not await hashing.verify(stored, "anything")
 
 
-@pytest.mark.parametrize("stored", BROKEN)
-async def test_broken_hash_takes_as_long(
-    hashing: Passwords, monkeypatch: pytest.MonkeyPatch, stored: str
-) -> None:
-    """What is refused before anything is computed is made up for by a hashing of the usual cost."""
-    compared: list[str] = []
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hashes that passwords are compared with, in order."""
+    seen: list[str] = []
     verify = PasswordHasher.verify
 
-    def record(hasher: PasswordHasher, given: str, password: str) -> bool:
-        compared.append(given)
-        return verify(hasher, given, password)
+    def record(hasher: PasswordHasher, stored: str, password: str) -> bool:
+        seen.append(stored)
+        return verify(hasher, stored, password)
 
     monkeypatch.setattr(PasswordHasher, "verify", record)
+    return seen
+
+
+@pytest.mark.parametrize("stored", BROKEN)
+async def test_broken_hash_takes_as_long(
+    hashing: Passwords, compared: list[str], stored: str
+) -> None:
+    """What is refused before anything is computed is made up for by a hashing of the usual cost."""
     assert not await hashing.verify(stored, "anything")
     assert [stored] == compared[:-1]
     assert not hashing.needs_rehash(compared[-1])
@@ -62,18 +68,8 @@ async def test_costs_are_above_the_least(hashing: Passwords) -> None:
     assert passwords.THREADS * costs.memory_cost <= 128 * 1024
 
 
-async def test_unknown_user_takes_as_long(
-    hashing: Passwords, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unknown_user_takes_as_long(hashing: Passwords, compared: list[str]) -> None:
     """Whether an account exists cannot be read off a clock: both ways the same is computed."""
-    compared: list[str] = []
-    verify = PasswordHasher.verify
-
-    def record(hasher: PasswordHasher, stored: str, password: str) -> bool:
-        compared.append(stored)
-        return verify(hasher, stored, password)
-
-    monkeypatch.setattr(PasswordHasher, "verify", record)
     stored = await hashing.hash("correct horse")
     assert not await hashing.verify(stored, "wrong horse")
     assert not await hashing.verify(None, "wrong horse")

@@ -8,22 +8,15 @@ import pytest
 from aiohttp import ClientSession, web
 from psycopg import AsyncConnection
 
-from service.redirects import REDIRECTS
-from service.shortcut import shorten
 from tests.support.ledger import count, make_link
+from tests.support.served import served
 
 
 @pytest.fixture
 async def base(app: web.Application) -> AsyncIterator[str]:
     """The address of the app, served as the service serves it."""
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    shorten(runner, app[REDIRECTS])
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with served(app) as service:
+        yield f"http://127.0.0.1:{service.port}"
 
 
 @pytest.mark.parametrize(

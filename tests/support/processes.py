@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,16 @@ class Processes:
             for line in process.stderr.splitlines()
             if any(sign in line for sign in signs)
         ]
+
+
+@contextmanager
+def heard_out(processes: Processes) -> Iterator[Processes]:
+    """End them, whatever becomes of the test; none of them may have complained."""
+    try:
+        yield processes
+    finally:
+        processes.close()
+    assert [] == processes.complaints()
 
 
 def url_of(database: Database) -> str:

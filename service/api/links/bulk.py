@@ -21,6 +21,7 @@ from service.connections import connection
 from service.destinations import Destinations
 from service.errors import CodeTaken, EveryclickError, Invalid, Problem, Unavailable
 from service.lifespan import DESTINATIONS, SETTINGS
+from service.problems import FieldProblem, field_problems
 from service.store.links import Link, NewRow, links_create
 
 MOST = 1000
@@ -52,21 +53,13 @@ class NewLinks(Body):
     ]
 
 
-class Wrong(Answer):
-    """A field's problem; the pointer leads into the body of the call."""
-
-    pointer: str
-    detail: str
-    code: str
-
-
 class Refusal(Answer):
-    """A link that was not made, and why."""
+    """A link that was not made, and why; the pointers lead into the body of the call."""
 
     status: Literal[409, 422, 503]
     code: str
     detail: str
-    errors: list[Wrong]
+    errors: list[FieldProblem]
 
 
 class Made(Answer):
@@ -187,10 +180,7 @@ def _refusal(error: EveryclickError) -> Refusal:
             "status": error.status,
             "code": error.code,
             "detail": error.detail or str(error),
-            "errors": [
-                Wrong(pointer=each.pointer, detail=each.detail, code=each.code)
-                for each in error.problems
-            ],
+            "errors": field_problems(error),
         }
     )
 

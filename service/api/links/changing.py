@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from service.api.links.etags import check_match, etag
-from service.api.links.models import Change, Shown, shown
+from service.api.etags import check_match
+from service.api.links.models import Change, Shown, etag, shown
 from service.api.operation import CALLER, Operation, respond
 from service.api.ownership import coded, owned
 from service.bodies import body
@@ -24,7 +24,7 @@ async def change(request: web.Request) -> web.Response:
     wanted = await body(request, Change)
     async with connection(request) as held, held.transaction():
         link = owned(await link_lock(held, code), request[CALLER])
-        check_match(request, link)
+        check_match(request, etag(link))
         changed = await link_update(held, _changed(link, wanted, datetime.now(UTC)))
     return respond(shown(changed, request.app[SETTINGS]), headers={"ETag": etag(changed)})
 
@@ -34,7 +34,7 @@ async def delete(request: web.Request) -> web.Response:
     code = coded(request)
     async with connection(request) as held, held.transaction():
         link = owned(await link_lock(held, code), request[CALLER])
-        check_match(request, link)
+        check_match(request, etag(link))
         await link_delete(held, link.id)
     return web.Response(status=204)
 

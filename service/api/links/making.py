@@ -8,8 +8,7 @@ from psycopg import AsyncConnection
 from service import links
 from service.accounts import UserId
 from service.api.idempotency import Kept, idempotent
-from service.api.links.etags import etag
-from service.api.links.models import NewLink, Shown, shown
+from service.api.links.models import NewLink, Shown, etag, shown
 from service.api.operation import CALLER, Operation
 from service.bodies import checked, json_object
 from service.connections import connection

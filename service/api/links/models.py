@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from service import links
 from service.api.operation import Answer
-from service.api.times import Instant
+from service.api.times import Expiry, Instant
 from service.bodies import Body, Query
 from service.contract.events import RedirectCode
 from service.destinations import Destinations
 from service.errors import Refused
 from service.settings import ServiceSettings
 from service.store.links import Link
-
-
-def _expiry(given: object) -> object:
-    return links.expiry(given, datetime.now(UTC)) if isinstance(given, str) else given
 
 
 def _target(url: str, info: ValidationInfo) -> str:
@@ -32,7 +27,6 @@ def _target(url: str, info: ValidationInfo) -> str:
 Url = Annotated[str, AfterValidator(_target)]
 Code = Annotated[str, AfterValidator(links.wanted_code)]
 Title = Annotated[str, AfterValidator(links.title)]
-Expiry = Annotated[datetime, BeforeValidator(_expiry)]
 
 
 class NewLink(Body):
@@ -88,6 +82,11 @@ class Listed(Answer):
 
     links: list[Shown]
     next: str | None
+
+
+def etag(link: Link) -> str:
+    """Return the strong ETag of a link: another one for each change, and for each link of its code."""
+    return f'"{link.id}.{link.version}"'
 
 
 def shown(link: Link, settings: ServiceSettings) -> Shown:

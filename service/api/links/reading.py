@@ -8,8 +8,8 @@ from aiohttp import web
 from psycopg import AsyncConnection
 
 from service.accounts import email
-from service.api.links.etags import etag, is_known
-from service.api.links.models import Listed, Page, Shown, shown
+from service.api.etags import is_known
+from service.api.links.models import Listed, Page, Shown, etag, shown
 from service.api.operation import CALLER, Operation, respond
 from service.api.ownership import coded, owned
 from service.bodies import query
@@ -43,8 +43,9 @@ async def read(request: web.Request) -> web.Response:
     code = coded(request)
     async with connection(request) as held:
         link = owned(await store.link_by_code(held, code), request[CALLER])
-    headers = {"ETag": etag(link)}
-    if is_known(request, link):
+    tag = etag(link)
+    headers = {"ETag": tag}
+    if is_known(request, tag):
         return web.Response(status=304, headers=headers)
     return respond(shown(link, request.app[SETTINGS]), headers=headers)
 

@@ -165,7 +165,7 @@ def test_a_full_disk_costs_lines_and_nothing_else(
         observe = logger("debug", "json", "relay")
         for _ in range(3):
             observe(Redirected("GET", "code", "found", 0.001))
-            logging.getLogger("a.library").warning("careful")
+            logging.getLogger("somebodys.package").warning("careful")
             say("hello")
         monkeypatch.undo()
     assert "" == written()
