@@ -56,6 +56,7 @@ async def run(settings: RelaySettings, database: Database) -> int:
                 [f"METRICS_HOST and RELAY_METRICS_PORT: {error.strerror or error}."]
             ) from error
         observe(Listening("nothing but the outbox", metrics, database.where))
+        announce()
         session = Session(
             database,
             mover(settings, observe),
@@ -84,14 +85,13 @@ def mover(settings: RelaySettings, observe: Observer) -> Mover:
 
 
 def observer(settings: RelaySettings, registry: CollectorRegistry) -> Observer:
-    """Return the observer that logs, counts, and tells systemd."""
+    """Return the observer that logs and counts."""
     log = logger(settings.log_level, settings.log_format, "relay")
     count = RelayMetrics(registry)
 
     def observe(observation: Observation) -> None:
         count(observation)
         log(observation)
-        announce(observation)
 
     return observe
 

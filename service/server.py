@@ -90,6 +90,7 @@ async def serve(
         _quieten_collector()
         port = runner.addresses[0][1]
         observe(Listening(f"http://{settings.host}:{port}", metrics, database.where))
+        announce()
         await _gone_through(gating, stop)
         await stop.wait()
         if worker is None:
@@ -108,14 +109,13 @@ def _quieten_collector() -> None:
 
 
 def observer(settings: ServiceSettings, registry: CollectorRegistry) -> Observer:
-    """Return the observer that logs, counts, and tells systemd."""
+    """Return the observer that logs and counts."""
     log = logger(settings.log_level, settings.log_format, "service")
     count = ServiceMetrics(registry)
 
     def observe(observation: Observation) -> None:
         count(observation)
         log(observation)
-        announce(observation)
 
     return observe
 

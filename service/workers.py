@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from service.contract.announcement import announce
 from service.contract.monitor import monitor
 from service.contract.observations import Listening, Stopped
 from service.contract.postgres import Database
@@ -58,6 +59,7 @@ async def supervise(settings: ServiceSettings, database: Database) -> int:
             monitor(settings.metrics_host, settings.metrics_port, registry) as metrics,
         ):
             observe(Listening(f"http://{settings.host}:{settings.port}", metrics, database.where))
+            announce()
             closing = asyncio.create_task(_close(doors, stop))
             # A little more than the workers allow themselves, or we would cut them short.
             grace = settings.shutdown_timeout + 2.0

@@ -6,14 +6,13 @@ import os
 import socket
 from contextlib import suppress
 
-from service.contract.observations import Listening, Observation
 from service.contract.process import LIFELINE
 
 
-def announce(observation: Observation) -> None:
-    """Pass on that we listen, to who asked for it in NOTIFY_SOCKET; a worker leaves it to its supervisor."""
+def announce() -> None:
+    """Tell who asked for it in NOTIFY_SOCKET that we listen; a worker leaves it to its supervisor."""
     address = os.environ.get("NOTIFY_SOCKET")
-    if not address or LIFELINE in os.environ or not isinstance(observation, Listening):
+    if not address or LIFELINE in os.environ:
         return
     if address.startswith("@"):
         address = f"\0{address[1:]}"  # Linux's abstract names
