@@ -8,7 +8,7 @@ CREATE TYPE public.pgqueuer_status AS ENUM (
     'failed'
 );
 
-CREATE FUNCTION public.clicks_fit(tuples tid[]) RETURNS SETOF tid
+CREATE FUNCTION public.clicks_fit(tuples tid[], avoided bigint[]) RETURNS SETOF tid
     LANGUAGE plpgsql STABLE
     AS $_$
 DECLARE
@@ -21,11 +21,15 @@ BEGIN
         'SELECT click.tuple
          FROM (SELECT ctid AS tuple, message_id, link_id, occurred_at, attempts + 1 AS attempts,
                       referrer, user_agent
-               FROM outbox WHERE ctid = ANY ($1)) AS click
-         WHERE %s', coalesce(checks, 'true')) USING tuples;
+               FROM outbox
+               WHERE ctid = ANY ($1)
+                 AND NOT event_traits(link_id, referrer, user_agent) && $2) AS click
+         WHERE %s', coalesce(checks, 'true')) USING tuples, avoided;
 EXCEPTION WHEN OTHERS THEN
     -- A CHECK that fails itself, or asks for more than an event holds, tells nobody apart.
-    RETURN QUERY SELECT unnest(tuples);
+    RETURN QUERY
+        SELECT ctid FROM outbox
+        WHERE ctid = ANY (tuples) AND NOT event_traits(link_id, referrer, user_agent) && avoided;
 END $_$;
 
 CREATE FUNCTION public.clicks_move_each(message_ids uuid[]) RETURNS TABLE(message_id uuid, outcome text, code text, error text)
@@ -165,6 +169,10 @@ CREATE FUNCTION public.dead_letters_chosen(of_ids uuid[], of_class text, of_fing
       AND (of_fingerprint IS NULL OR fingerprint = of_fingerprint)
       AND (of_code IS NULL OR link_id = (SELECT id FROM links WHERE code = of_code))
 $$;
+
+CREATE FUNCTION public.event_traits(link_id bigint, referrer text, user_agent text) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ARRAY[hashint8extended(link_id, (1)::bigint), hashtextextended(COALESCE(referrer, ''::text), (2)::bigint), hashtextextended(COALESCE(user_agent, ''::text), (3)::bigint)];
 
 CREATE FUNCTION public.fn_pgqueuer_changed() RETURNS trigger
     LANGUAGE plpgsql

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.contract.events import LinkId, MessageId
@@ -11,9 +12,11 @@ from service.contract.events import LinkId, MessageId
 class PendingEvent:
     """A claimed row of the outbox; `attempts` handlings of it have failed.
 
-    The rest stays in Postgres: what Python does not read, no bad value can break it with.
+    `traits` are hashes of what it may have in common with others. The rest stays in Postgres: what
+    Python does not read, no bad value can break it with.
     """
 
     message_id: MessageId
     link_id: LinkId
     attempts: int
+    traits: Sequence[int] = ()

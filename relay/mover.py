@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import monotonic, perf_counter
 
@@ -21,15 +21,10 @@ from relay.store.outbox import (
     outbox_set_aside,
     outbox_suspects_due,
 )
+from relay.stream import EACH, Stream, Verdict
 from service.contract.events import MessageId
 from service.contract.observations import BatchMoved, Observer
 from service.contract.transience import is_drastic, is_transient, may_be_the_event
-
-EACH = 1000
-"""Events that are moved one by one in one transaction, at most."""
-
-LEFT = 20_000
-"""Events that wait for those that fit, at most: trying them one by one takes about a second."""
 
 REST = 0.1
 """Seconds between two looks for suspects that another relay holds."""
@@ -52,40 +47,13 @@ class Policy:
     handle: Callable[[PendingEvent], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """An event that an error is put down to, since it was alone with it."""
-
-    event: PendingEvent
-    error: psycopg.Error
-
-
-@dataclass(slots=True)
-class Stream:
-    """Fresh events, or suspects: those that have failed before.
-
-    Apart, so that one that takes its batch down with it does so once and from then on goes with
-    its like. `one_by_one` is how many events are still to be moved each for itself, `in_hand` what
-    was claimed and not yet moved. `fit`: whether its batches leave out those that break a CHECK, and
-    `left` how many were left out.
-    """
-
-    suspects: bool
-    pace: Pace
-    one_by_one: int = 0
-    fit: bool = False
-    left: int = 0
-    in_hand: Sequence[PendingEvent] = ()
-    verdict: Verdict | None = None
-
-
 class Mover:
     """Moves batches; remembers where it is in the outbox and how large a batch may be.
 
-    A batch is one statement. One that Postgres refuses is followed by batches in which each event
-    is moved for itself: those that it can take land, those that it cannot cost an attempt each, or
-    step aside when the error is one that should pass. When it was a CHECK that refused, the events
-    that break none go first, together still.
+    A batch is one statement. After one that Postgres refuses, events are moved each for itself: those
+    that it can take land, those that it cannot cost an attempt each, or step aside when the error is
+    one that should pass. As soon as those show what they have in common, or at once when it was a
+    CHECK that refused, all others go first, together still.
     """
 
     def __init__(self, policy: Policy, observe: Observer) -> None:
@@ -139,32 +107,31 @@ class Mover:
         size = stream.pace.size
         stream.in_hand = ()
         if stream.suspects or stream.one_by_one or size == 1 or self._policy.handle is not None:
-            size = min(size, EACH)
+            size = stream.apart()
             return *await self._each(connection, stream, size), size
+        since = self._frontier.begin()
         try:
             moved, place = await clicks_move(
-                connection, self._frontier.begin(), size, fit=stream.fit
+                connection, since, size, fit=stream.sieved, avoided=stream.avoided
             )
         except psycopg.Error as error:
-            if isinstance(error, psycopg.errors.CheckViolation) and not stream.fit:
-                stream.fit = True
-            elif not _of_the_batch(error):
-                stream.one_by_one = size
+            if not _of_the_batch(error):
+                stream.refused(error, since)
             raise
         self._frontier.passed(place)
-        stream.left += moved.left_out
-        if stream.left >= LEFT or moved.claimed < size:
-            stream.one_by_one, stream.left, stream.fit = stream.left, 0, False
+        stream.together(moved, size)
         return moved, Settlement(), size
 
     async def _each(
         self, connection: AsyncConnection, stream: Stream, size: int
     ) -> tuple[Moved, Settlement]:
         """Move each event for itself, after it has passed through `handle`; settle what fails."""
-        claim = outbox_claim_suspects if stream.suspects else outbox_claim_fresh
         errors: dict[MessageId, Exception] = {}
         async with connection.transaction():
-            events = await claim(connection, size)
+            if stream.suspects:
+                events = await outbox_claim_suspects(connection, size)
+            else:
+                events = await outbox_claim_fresh(connection, size, stream.since)
             stream.in_hand = events
             for event in events:
                 try:
@@ -181,8 +148,7 @@ class Mover:
                 # it steps aside for those to come.
                 raise passing[0]
             settlement = await self._policy.terms.settle(connection, events, {**errors, **refused})
-        stream.in_hand = ()
-        stream.one_by_one = max(stream.one_by_one - size, 0) if len(events) == size else 0
+        stream.tried(events, refused.keys(), size)
         due = await outbox_suspects_due(connection)
         return replace(moved, claimed=len(events), suspects_due=due), settlement
 

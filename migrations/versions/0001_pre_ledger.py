@@ -231,10 +231,19 @@ BEGIN
     RETURN true;
 END $$;
 
+-- What an event may have in common with others, as hashes: its link, its referrer, its user agent.
+CREATE FUNCTION event_traits(link_id bigint, referrer text, user_agent text) RETURNS bigint[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY[
+    hashint8extended(link_id, 1), hashtextextended(coalesce(referrer, ''), 2),
+    hashtextextended(coalesce(user_agent, ''), 3)
+];
+
 -- Of these rows of the outbox those that break no CHECK of clicks, as far as can be told without
--- inserting them. It decides only who goes with whom: what is left out is tried by itself, and what
--- a trigger or an index has against the others Postgres says when they are inserted.
-CREATE FUNCTION clicks_fit(tuples tid[]) RETURNS SETOF tid
+-- inserting them, and have none of the traits that are to be avoided. It decides only who goes with
+-- whom: what is left out is tried by itself, and what a trigger or an index has against the others
+-- Postgres says when they are inserted.
+CREATE FUNCTION clicks_fit(tuples tid[], avoided bigint[]) RETURNS SETOF tid
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     checks text := (
@@ -246,11 +255,15 @@ BEGIN
         'SELECT click.tuple
          FROM (SELECT ctid AS tuple, message_id, link_id, occurred_at, attempts + 1 AS attempts,
                       referrer, user_agent
-               FROM outbox WHERE ctid = ANY ($1)) AS click
-         WHERE %s', coalesce(checks, 'true')) USING tuples;
+               FROM outbox
+               WHERE ctid = ANY ($1)
+                 AND NOT event_traits(link_id, referrer, user_agent) && $2) AS click
+         WHERE %s', coalesce(checks, 'true')) USING tuples, avoided;
 EXCEPTION WHEN OTHERS THEN
     -- A CHECK that fails itself, or asks for more than an event holds, tells nobody apart.
-    RETURN QUERY SELECT unnest(tuples);
+    RETURN QUERY
+        SELECT ctid FROM outbox
+        WHERE ctid = ANY (tuples) AND NOT event_traits(link_id, referrer, user_agent) && avoided;
 END $$;
 
 -- Moves events that the transaction has locked in the outbox. Each is inserted in a transaction of
@@ -317,7 +330,8 @@ END $$;
 
 DOWN = """
 DROP FUNCTION clicks_move_each(uuid[]);
-DROP FUNCTION clicks_fit(tid[]);
+DROP FUNCTION clicks_fit(tid[], bigint[]);
+DROP FUNCTION event_traits(bigint, text, text);
 DROP FUNCTION clicks_partition_make(timestamptz);
 DROP FUNCTION uuidv7_floor(timestamptz);
 DROP TABLE dead_letter_action_events, dead_letter_actions;

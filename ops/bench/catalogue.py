@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ops.bench.bench import Benchmark
-from ops.bench.figures import cost, freshness, memory, redirects, relay, snapshot, stats
+from ops.bench.figures import cost, freshness, memory, poison, redirects, relay, snapshot, stats
 
 CATALOGUE: Final[Sequence[Benchmark]] = (
     Benchmark("redirects_vs_bare", "the service ÷ aiohttp with a constant 302", redirects.vs_bare),
@@ -18,6 +18,7 @@ CATALOGUE: Final[Sequence[Benchmark]] = (
     Benchmark("relay_vs_statement", "the relay ÷ the leanest statement", relay.vs_statement),
     Benchmark("relay_vs_job_per_click", "… ÷ a PgQueuer job per click", relay.vs_job_per_click),
     Benchmark("hot_link", "four relays, one link ÷ 10,000 links", relay.hot_link),
+    Benchmark("poison", "good events among as many bad ones ÷ without", poison.poison),
     Benchmark("freshness", "from a 302 to the statistics", freshness.freshness),
     Benchmark("stats_10m", "statistics of a link with 10,000,000 clicks", stats.stats_10m),
     Benchmark(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,10 +80,48 @@ def relay_drain(
 ) -> Drained:
     """Let relays, with this environment beside the usual one, empty an outbox of `events`.
 
-    They are held back until all of them are up, so that none has the start to itself. Every event
-    has to become a click and be counted in the rollup, or BenchError is raised.
+    Every event has to become a click and be counted in the rollup, or BenchError is raised.
     """
     stage.backlog(events, links)
+    told = _told(stage, relays, environment)
+    after = stage.counters()
+    stage.verify_moved(events)
+    if not all(told.batches):
+        raise BenchError(f"Of {relays} relays not all got a batch; --events asks for more events.")
+    every = [batch for one in told.batches for batch in one]
+    speed = rate(every, max(one[0].at for one in told.batches))
+    return Drained(every, speed, told.memory, told.before, after)
+
+
+def poisoned_drain(stage: Stage) -> float:
+    """Let a relay go through what stands in the outbox; what Postgres refuses waits an hour.
+
+    Returns clicks per second, from when it may begin to the end of the last batch that brought one.
+    Raises BenchError unless each event became a click or stands in the outbox, tried once.
+    """
+    events = stage.found().waiting
+    told = _told(stage, 1, {"RELAY_BACKOFF_SECONDS": "3600"})
+    found = stage.found()
+    if (found.waiting + found.clicks, found.dead) != (events, 0) or found.clicks != found.rollup:
+        raise BenchError(f"{events} events should be clicks or wait: {found}.")
+    moved = [batch.at for batch in told.batches[0] if batch.moved]
+    if not moved:
+        raise BenchError("Nothing became a click.")
+    return found.clicks / (moved[-1] - told.began)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What each relay told of its batches, `began` when they were let in, as a time of the clock."""
+
+    batches: Sequence[Sequence[Batch]]
+    began: float
+    memory: int
+    before: Counters
+
+
+def _told(stage: Stage, relays: int, environment: Mapping[str, str]) -> _Told:
+    """Let relays drain; they are held back until all are up, so that none has the start to itself."""
     with ExitStack() as stack:
         with stage.locked():
             drains = [
@@ -94,15 +132,9 @@ def relay_drain(
             ]
             stage.wait_locked_out(relays)
             before = stage.counters()
-        memory = max(process.wait(START + events / SLOWEST) for process in drains)
-        told = [batches(process.log) for process in drains]
-    after = stage.counters()
-    stage.verify_moved(events)
-    if not all(told):
-        raise BenchError(f"Of {relays} relays not all got a batch; --events asks for more events.")
-    every = [batch for one in told for batch in one]
-    speed = rate(every, max(one[0].at for one in told))
-    return Drained(every, speed, memory, before, after)
+        began = time()
+        memory = max(process.wait(START + stage.found().waiting / SLOWEST) for process in drains)
+        return _Told([batches(process.log) for process in drains], began, memory, before)
 
 
 def statement_drain(stage: Stage, events: int, links: int) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import quote
 
 import psycopg
@@ -119,9 +120,16 @@ class Stage:
 
         A settled one has been analyzed and checkpointed; the other is there at once.
         """
+        self._fill(SQL["stage_backlog"], events, links, settled=settled)
+
+    def poison(self, events: int, links: int) -> None:
+        """Put as many events in, and as many again that `refusing` refuses, well mixed."""
+        self._fill(SQL["stage_poison"], events, links, settled=True)
+
+    def _fill(self, statement: LiteralString, events: int, links: int, *, settled: bool) -> None:
         with self.connect() as connection:
             connection.execute(
-                SQL["stage_backlog"],
+                statement,
                 {
                     "events": events,
                     "links": links,
@@ -132,6 +140,16 @@ class Stage:
             if settled:
                 connection.execute("ANALYZE outbox")
                 connection.execute("CHECKPOINT")
+
+    @contextmanager
+    def refusing(self, statement: LiteralString) -> Iterator[None]:
+        """Let Postgres refuse some clicks, by what the statement makes."""
+        with self.connect() as connection:
+            connection.execute(statement)
+            try:
+                yield
+            finally:
+                connection.execute(SQL["stage_antidote"])
 
     def found(self) -> Found:
         """Count the clicks."""

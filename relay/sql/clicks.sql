@@ -17,10 +17,12 @@ WITH claimed AS (
 ), event AS (
     -- By physical place, which the lock just taken keeps valid: no index is read, and no stale
     -- statistics can talk the planner into reading the whole table.
-    -- After a CHECK has refused a batch, those that break one are left where they are.
+    -- After a batch was refused, those that break a CHECK, or resemble what was refused, are left
+    -- where they are.
     DELETE FROM outbox
     WHERE ctid = ANY (
-        CASE WHEN %(fit)s THEN ARRAY(SELECT clicks_fit(ARRAY(SELECT tuple FROM claimed)))
+        CASE WHEN %(fit)s
+             THEN ARRAY(SELECT clicks_fit(ARRAY(SELECT tuple FROM claimed), %(avoided)s::bigint[]))
              ELSE ARRAY(SELECT tuple FROM claimed) END
     )
     RETURNING message_id, link_id, occurred_at, referrer, user_agent

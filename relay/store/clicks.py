@@ -34,12 +34,17 @@ class Moved:
 
 
 async def clicks_move(
-    connection: AsyncConnection, since: Place, limit: int, *, fit: bool = False
+    connection: AsyncConnection,
+    since: Place,
+    limit: int,
+    *,
+    fit: bool = False,
+    avoided: Sequence[int] = (),
 ) -> tuple[Moved, Place]:
     """Turn up to `limit` due events, oldest first, into clicks; add the new ones to the rollup.
 
     Events that have failed before are left where they are, and, if only those that `fit` are wanted,
-    those that break a CHECK of clicks too. One statement: on an autocommit connection it is the whole
+    those too that break a CHECK of clicks or have a trait that is `avoided`. One statement: on an autocommit connection it is the whole
     transaction. Returns the place before which nothing fresh was left, but for those.
     """
     cursor = await connection.execute(
@@ -49,6 +54,7 @@ async def clicks_move(
             "since_id": since.id,
             "limit": limit,
             "fit": fit,
+            "avoided": list(avoided),
             "margin": MARGIN,
             "rollups": ROLLUPS,
         },

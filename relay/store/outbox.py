@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -85,17 +85,20 @@ async def outbox_backlog(connection: AsyncConnection) -> Backlog:
     return backlog
 
 
-async def outbox_claim_fresh(connection: AsyncConnection, limit: int) -> list[PendingEvent]:
-    """Lock up to `limit` due events that have never failed, oldest first.
+async def outbox_claim_fresh(
+    connection: AsyncConnection, limit: int, since: Place = HEAD
+) -> list[PendingEvent]:
+    """Lock up to `limit` due events that have never failed, oldest first, from a place on.
 
     Those that another relay holds are passed over.
     """
-    return await _claim(connection, _SQL["outbox_claim_fresh"], limit)
+    parameters = {"limit": limit, "since": since.at, "since_id": since.id}
+    return await _claim(connection, _SQL["outbox_claim_fresh"], parameters)
 
 
 async def outbox_claim_suspects(connection: AsyncConnection, limit: int) -> list[PendingEvent]:
     """Lock up to `limit` due events that have failed before, likewise."""
-    return await _claim(connection, _SQL["outbox_claim_suspects"], limit)
+    return await _claim(connection, _SQL["outbox_claim_suspects"], {"limit": limit})
 
 
 async def outbox_suspects_due(connection: AsyncConnection) -> bool:
@@ -135,8 +138,8 @@ def _columns(failures: Sequence[Failure]) -> dict[str, list[object]]:
 
 
 async def _claim(
-    connection: AsyncConnection, statement: LiteralString, limit: int
+    connection: AsyncConnection, statement: LiteralString, parameters: Mapping[str, object]
 ) -> list[PendingEvent]:
     async with connection.cursor(row_factory=class_row(PendingEvent)) as cursor:
-        await cursor.execute(statement, {"limit": limit})
+        await cursor.execute(statement, parameters)
         return await cursor.fetchall()

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -341,7 +342,7 @@ async def test_what_breaks_a_check_waits_for_so_many(
     db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where good events never end, those left out are tried in between."""
-    monkeypatch.setattr("relay.mover.LEFT", 20)
+    monkeypatch.setattr("relay.stream.LEFT", 20)
     await flood(db, 100)
     mover = make_mover(batch_size=10, backoff_seconds=60.0)
     while [(0, None)] == await attempts(db):
@@ -822,13 +823,118 @@ async def test_poison_takes_nobody_down_twice(
     await refuse(db, "poison")
     await one_pass(make_mover(backoff_seconds=60.0), db)
     assert (500, 500) == (await count(db, "clicks"), await count(db, "outbox"))
-    assert len(batches(observed)) <= 3
+    # A sample tells what poison looks like; then all that is good, then all that is not.
+    assert [50, 250, 200, 0] == [line.moved for line in batches(observed)]
     assert await rollups_equal_clicks(db)
     await make_events(db, link, 100)
     await db.execute("UPDATE outbox SET available_at = now()")
     await one_pass(make_mover(backoff_seconds=60.0), db)
     assert (600, 500) == (await count(db, "clicks"), await count(db, "outbox"))
     assert [(2,)] == await (await db.execute("SELECT DISTINCT attempts FROM outbox")).fetchall()
+
+
+async def test_poison_of_two_kinds(
+    db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused among those that are left is of another kind: it is found where it stands."""
+    monkeypatch.setattr("relay.stream.SAMPLE", 10)
+    link = await make_link(db)
+    one = [await make_event(db, link, user_agent="poison" if n % 2 else None) for n in range(60)]
+    other = [await make_event(db, link, referrer="poison" if n % 2 else None) for n in range(60)]
+    await do_on_insert(db, "poison", "RAISE EXCEPTION 'refused'")
+    await db.execute(
+        "CREATE FUNCTION refuse_too() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'refused too'; END $$"
+    )
+    await db.execute(
+        "CREATE TRIGGER refuse_too BEFORE INSERT ON clicks FOR EACH ROW"
+        " WHEN (NEW.referrer = 'poison') EXECUTE FUNCTION refuse_too()"
+    )
+    mover = make_mover(batch_size=50, backoff_seconds=60.0)
+    tried: list[int] = []
+    while await count(db, "clicks") < 60:
+        assert await mover.move(db)
+        cursor = await db.execute("SELECT count(*) FROM outbox WHERE attempts > 0")
+        tried.append(await first(cursor))
+    assert {*one[::2], *other[::2]} == await message_ids(db, "clicks")
+    # Two samples, no more, before the last good one is counted.
+    assert 10 == max(tried)
+    await one_pass(mover, db)
+    assert {*one[1::2], *other[1::2]} == await message_ids(db, "outbox")
+    assert {1} == {number for number, _ in await attempts(db)}
+    assert await rollups_equal_clicks(db)
+
+
+async def test_good_ones_that_look_like_poison(
+    db: AsyncConnection, make_mover: MakeMover, observed: list[Observation]
+) -> None:
+    """They wait for those that do not, and are counted in the same pass."""
+    link, other = await make_link(db), await make_link(db, "other")
+    bad = [
+        await make_event(db, link, user_agent="poison", referrer="r" if n < 60 else "s")
+        for n in range(120)
+    ]
+    alike = [await make_event(db, link, referrer="s") for _ in range(5)]
+    unlike = [await make_event(db, other, referrer="t") for _ in range(200)]
+    await refuse(db, "poison")
+    mover = make_mover(backoff_seconds=60.0)
+    while not await count(db, "clicks"):
+        assert await mover.move(db)
+    assert set(unlike) == await message_ids(db, "clicks")
+    await one_pass(mover, db)
+    assert {*alike, *unlike} == await message_ids(db, "clicks")
+    assert set(bad) == await message_ids(db, "outbox")
+    assert {1} == {number for number, _ in await attempts(db)}
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_any_mixture(
+    db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Whatever is refused, for whatever reason: one pass moves the rest and tries each just once."""
+    chance = Random(seed)
+    monkeypatch.setattr("relay.stream.SAMPLE", 4)
+    monkeypatch.setattr("relay.stream.LEFT", 30)
+    links = [await make_link(db, f"link{n}") for n in range(4)]
+    sent = [
+        await make_event(
+            db,
+            chance.choice(links),
+            referrer=chance.choice([None, "r", "s", f"r{n}"]),
+            user_agent=chance.choice([None, "u", "v", f"u{n}"]),
+        )
+        for n in range(120)
+    ]
+    reasons = [
+        "false",
+        f"NEW.link_id = {chance.choice(links)}",
+        "NEW.referrer = 'r'",
+        "NEW.user_agent IN ('u', 'v')",
+        "get_byte(uuid_send(NEW.message_id), 15) % 2 = 0",
+        "get_byte(uuid_send(NEW.message_id), 15) < 8",
+        "NEW.user_agent IS NULL",
+    ]
+    reason = " OR ".join(chance.sample(reasons, chance.randint(1, 3)))
+    refused = f"coalesce({reason}, false)"
+    await db.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN IF {refused} THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$".encode()
+    )
+    await db.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON clicks FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    if chance.random() < 0.5:
+        await db.execute("ALTER TABLE clicks ADD CONSTRAINT polite CHECK (referrer <> 's')")
+        refused = f"({refused} OR coalesce(referrer = 's', false))"
+    cursor = await db.execute(
+        f"SELECT message_id FROM outbox WHERE {refused.replace('NEW.', '')}".encode()
+    )
+    bad = {MessageId(each) for (each,) in await cursor.fetchall()}
+    await one_pass(make_mover(chance.choice([5, 16, 500]), backoff_seconds=60.0), db)
+    assert set(sent) - bad == await message_ids(db, "clicks")
+    assert bad == await message_ids(db, "outbox")
+    assert ({1} if bad else set()) == {number for number, _ in await attempts(db)}
+    assert await rollups_equal_clicks(db)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,57 @@ SELECT uuidv7(), link.id, clock_timestamp(), %(referrer)s::text, %(user_agent)s:
 FROM generate_series(1, %(events)s::int) AS n
 JOIN links AS link ON link.id = 1 + n %% %(links)s::int
 
+-- name: stage_poison
+-- Good events and as many that Postgres is to refuse, well mixed: `poison` in both their headers.
+INSERT INTO outbox (message_id, link_id, occurred_at, referrer, user_agent)
+SELECT uuidv7(), link.id, clock_timestamp(),
+       CASE WHEN good THEN %(referrer)s::text ELSE 'poison' END,
+       CASE WHEN good THEN %(user_agent)s::text ELSE 'poison' END
+FROM (
+    SELECT n, good FROM generate_series(1, %(events)s::int) AS n
+    CROSS JOIN (VALUES (true), (false)) AS half (good)
+    ORDER BY hashtextextended(n || good::text, 0)
+) AS each
+JOIN links AS link ON link.id = 1 + n %% %(links)s::int
+
+-- name: stage_antidote
+-- Nothing refuses a click any more.
+DO $$
+BEGIN
+    ALTER TABLE clicks DROP CONSTRAINT IF EXISTS stage_check;
+    DROP FUNCTION IF EXISTS stage_refuse() CASCADE;
+END $$
+
+-- name: stage_check
+-- Postgres refuses poison by a CHECK.
+ALTER TABLE clicks ADD CONSTRAINT stage_check CHECK (referrer <> 'poison')
+
+-- name: stage_trigger
+-- Postgres refuses poison by a trigger that looks at the user agent.
+DO $$
+BEGIN
+    CREATE FUNCTION stage_refuse() RETURNS trigger LANGUAGE plpgsql AS $refuse$
+    BEGIN
+        IF NEW.user_agent = 'poison' THEN RAISE EXCEPTION 'poison'; END IF;
+        RETURN NEW;
+    END $refuse$;
+    CREATE TRIGGER stage_refuse BEFORE INSERT ON clicks
+        FOR EACH ROW EXECUTE FUNCTION stage_refuse();
+END $$
+
+-- name: stage_lottery
+-- Postgres refuses half of all events by a trigger that looks at nothing that they share.
+DO $$
+BEGIN
+    CREATE FUNCTION stage_refuse() RETURNS trigger LANGUAGE plpgsql AS $refuse$
+    BEGIN
+        IF hashtextextended(NEW.message_id::text, 0) % 2 = 0 THEN RAISE EXCEPTION 'poison'; END IF;
+        RETURN NEW;
+    END $refuse$;
+    CREATE TRIGGER stage_refuse BEFORE INSERT ON clicks
+        FOR EACH ROW EXECUTE FUNCTION stage_refuse();
+END $$
+
 -- name: stage_found
 -- Where the clicks stand: still waiting, counted, or given up.
 SELECT (SELECT count(*) FROM outbox) AS waiting,

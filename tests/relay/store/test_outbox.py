@@ -35,6 +35,7 @@ def laden(template: Template) -> Iterator[Database]:
 PARAMETERS = {
     "limit": ("integer", "500"),
     "fit": ("boolean", "true"),
+    "avoided": ("bigint[]", "'{1}'"),
     "rollups": ("bigint", "7204316012"),
     "since": ("text", "'-infinity'"),
     "since_id": ("bigint", "0"),
