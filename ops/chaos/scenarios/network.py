@@ -18,6 +18,7 @@ SCENARIOS = (
         "F21",
         "the answer to the service's COMMIT is lost",
         [partial(CommitCut, side="service", share=0.1)],
+        seconds=140,
         gap=(0.5, 1.0),
         hold=(5.0, 10.0),
         through=["service"],
