@@ -7,7 +7,7 @@ import asyncio
 import psycopg
 from psycopg import AsyncConnection
 
-from relay.store.clicks import clicks_partitions
+from relay.store.clicks import clicks_month_make, clicks_months_missing
 from relay.store.deleted_links import (
     deleted_link_claim,
     deleted_link_purge,
@@ -21,9 +21,11 @@ from service.contract.observations import (
     LinkPurged,
     LogPruned,
     Observer,
+    PartitionRefused,
     PartitionsMade,
 )
 from service.contract.session import unhurried
+from service.contract.transience import lost
 
 MONTHS_AHEAD = 3
 """A relay that was down for a quarter still finds its partitions made."""
@@ -38,20 +40,35 @@ CHUNK = 5_000
 
 
 async def make_partitions(connection: AsyncConnection, observe: Observer) -> None:
-    """Make the months of `clicks` that are missing, from last month to MONTHS_AHEAD.
+    """Make the months of `clicks` that are missing, from last month to MONTHS_AHEAD, each for itself.
 
-    While a backup or a long query reads `clicks` none can be made: that is told, and holds nothing
-    up. Clicks without a month stand in the default partition until the next time.
+    One that cannot be made is told, and holds up neither the others nor the relay: its clicks stand
+    in the default partition until the next time. While a backup or a long query reads `clicks` none
+    can be. Raises psycopg.Error when the connection is lost.
     """
-    try:
-        # Strays of the default partition move along, however many they have become.
-        async with unhurried(connection):
-            made = await clicks_partitions(connection, MONTHS_AHEAD)
-    except psycopg.errors.LockNotAvailable as error:
-        observe(DatabaseUnavailable("make_partitions", str(error).strip()))
-        return
+    made, taken = 0, []
+    for month in await clicks_months_missing(connection, MONTHS_AHEAD):
+        try:
+            # Strays of the default partition move along, however many they have become.
+            async with unhurried(connection):
+                if await clicks_month_make(connection, month):
+                    made += 1
+                else:
+                    taken.append(month)
+        except psycopg.errors.LockNotAvailable as error:
+            observe(DatabaseUnavailable("make_partitions", str(error).strip()))
+            break  # the others would wait as long
+        except psycopg.Error as error:
+            if connection.closed or lost(error):
+                raise
+            observe(PartitionRefused(month, str(error).strip()))
     if made:
         observe(PartitionsMade(made))
+    if taken:
+        # Another relay has made it meanwhile, or somebody has a table of that name.
+        for month in await clicks_months_missing(connection, MONTHS_AHEAD):
+            if month in taken:
+                observe(PartitionRefused(month, "A table of its name is no partition of clicks."))
 
 
 async def prune_logs(connection: AsyncConnection, observe: Observer) -> None:

@@ -74,13 +74,22 @@ LEFT JOIN last ON true
 -- The same for events that are locked already, each for itself: what one does undoes no other.
 SELECT message_id, outcome, code, error FROM clicks_move_each(%(message_ids)s::uuid[])
 
--- name: clicks_partitions
--- The monthly partitions from last month to some months ahead, made where missing.
+-- name: clicks_months_missing
+-- The months from last month to some months ahead that have no partition: 2026-11, the oldest first.
 -- Months are added on the UTC calendar: on a session's own, behind UTC, one could be left out.
+SELECT to_char(month, 'YYYY-MM')
+FROM (
+    SELECT date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead) AS month
+    FROM generate_series(-1, %(months_ahead)s::int) AS ahead
+) AS wanted
+WHERE NOT EXISTS (
+    SELECT FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'clicks'::regclass AND relname = 'clicks_' || to_char(month, 'YYYY_MM')
+)
+ORDER BY month
+
+-- name: clicks_month_make
+-- The partition of a month; false when a table of its name is there already.
 -- A month waits for whoever reads clicks, and readers that come later wait for it: not for long.
 WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '1s', true))
-SELECT count(*) FILTER (WHERE clicks_partition_make(
-    (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead))
-        AT TIME ZONE 'UTC'
-))
-FROM patience, generate_series(-1, %(months_ahead)s::int) AS ahead
+SELECT clicks_partition_make((%(month)s::text || '-01 00:00+00')::timestamptz) FROM patience

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NewType
 
 import psycopg
 from psycopg import AsyncConnection
@@ -15,6 +16,9 @@ from service.contract import statements
 from service.contract.events import MessageId
 
 _SQL = statements.load("relay")
+
+Month = NewType("Month", str)
+"""A month of UTC: 2026-11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,16 @@ def _error(code: str, words: str) -> psycopg.Error:
         return psycopg.DatabaseError(words)
 
 
-async def clicks_partitions(connection: AsyncConnection, months_ahead: int) -> int:
-    """Make the partitions from last month to `months_ahead`; returns how many were missing.
+async def clicks_months_missing(connection: AsyncConnection, months_ahead: int) -> list[Month]:
+    """Return the months from last month to `months_ahead` that have no partition, oldest first."""
+    cursor = await connection.execute(_SQL["clicks_months_missing"], {"months_ahead": months_ahead})
+    return [Month(month) for (month,) in await cursor.fetchall()]
+
+
+async def clicks_month_make(connection: AsyncConnection, month: Month) -> bool:
+    """Make a month's partition, strays of the default one with it; false when its name is taken.
 
     Raises psycopg.errors.LockNotAvailable after a second when somebody reads clicks for so long.
     """
-    cursor = await connection.execute(_SQL["clicks_partitions"], {"months_ahead": months_ahead})
-    row = await cursor.fetchone()
-    return 0 if row is None else int(row[0])
+    cursor = await connection.execute(_SQL["clicks_month_make"], {"month": month})
+    return await cursor.fetchone() == (True,)

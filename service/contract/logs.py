@@ -28,6 +28,7 @@ from service.contract.observations import (
     LogPruned,
     Observation,
     Observer,
+    PartitionRefused,
     PartitionsMade,
     Redirected,
     ReplacementFailed,
@@ -129,7 +130,14 @@ def level_of(observation: Observation) -> Level:
             | DataLossAccepted()
         ):
             return "warning"
-        case EventBuried() | JobFailed() | RequestFailed() | WorkerExited() | ReplacementFailed():
+        case (
+            EventBuried()
+            | JobFailed()
+            | PartitionRefused()
+            | RequestFailed()
+            | WorkerExited()
+            | ReplacementFailed()
+        ):
             return "error"
         case _:
             assert_never(observation)

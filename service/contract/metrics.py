@@ -22,6 +22,7 @@ from service.contract.observations import (
     Listening,
     LogPruned,
     Observation,
+    PartitionRefused,
     PartitionsMade,
     Redirected,
     RedirectOutcome,
@@ -131,6 +132,11 @@ class RelayMetrics:
             "Jobs that met an error nobody expected",
             registry=registry,
         )
+        self._refused = Counter(
+            "everyclick_relay_partitions_refused",
+            "Times that a month of clicks could not be made",
+            registry=registry,
+        )
         self._unavailable = Counter(
             "everyclick_relay_database_unavailable",
             "Times the relay lost the database",
@@ -153,6 +159,8 @@ class RelayMetrics:
                 self._notifications.set(observation.notifications)
             case JobFailed():
                 self._failures.inc()
+            case PartitionRefused():
+                self._refused.inc()
             case DatabaseUnavailable():
                 self._unavailable.inc()
             case (

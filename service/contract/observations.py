@@ -215,6 +215,17 @@ class PartitionsMade:
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionRefused:
+    """A month of `clicks` could not be made and is tried again in an hour; `month` as in 2026-11.
+
+    Its clicks stand in the default partition meanwhile.
+    """
+
+    month: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogPruned:
     """Old rows of PgQueuer's log and statistics were deleted."""
 
@@ -251,6 +262,7 @@ Observation = (
     | BacklogMeasured
     | ServerMeasured
     | PartitionsMade
+    | PartitionRefused
     | LogPruned
     | LinkPurged
 )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 from psycopg import AsyncConnection
 
+from relay.chores import make_partitions
 from relay.session import SESSION
-from relay.store.clicks import clicks_partitions
 from relay.store.outbox import outbox_work
 from service.contract.postgres import Database
 from tests.costs.conftest import fill, move, mover
@@ -47,7 +47,7 @@ async def relay(database: Database, db: AsyncConnection) -> AsyncIterator[Relay]
         "INSERT INTO links (code, target)"
         " SELECT 'b' || n, 'https://example.com/' FROM generate_series(1, 500) AS n"
     )
-    await clicks_partitions(db, 1)
+    await make_partitions(db, lambda _: None)
     async with (
         proxied(database) as (proxy, near),
         await near.aconnect(session=SESSION) as connection,

@@ -21,6 +21,7 @@ from service.contract.observations import (
     LinkPurged,
     LogPruned,
     Observation,
+    PartitionRefused,
     PartitionsMade,
 )
 from service.contract.postgres import Database
@@ -205,6 +206,80 @@ async def test_a_reader_of_clicks_holds_only_the_month_up(
     await chores.make_partitions(db, observed.append)
     assert [PartitionsMade(5)] == observed
     assert (0, 3) == (await count(db, "clicks_default"), await count(db, "clicks"))
+
+
+REFUSING = """
+CREATE FUNCTION refuse_table() RETURNS event_trigger LANGUAGE plpgsql
+AS $$ BEGIN IF to_regclass('clicks_2026_12') IS NOT NULL THEN {}; END IF; END $$;
+CREATE EVENT TRIGGER refuse_table ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
+EXECUTE FUNCTION refuse_table()
+"""
+"""Does something when the table of December is made, before it is a partition."""
+
+OVERLAPPING = """
+CREATE TABLE holidays PARTITION OF clicks
+FOR VALUES FROM (uuidv7_floor('2026-12-24')) TO (uuidv7_floor('2026-12-31'))
+"""
+
+
+@pytest.mark.parametrize(
+    "cause, error, cure",
+    [
+        (REFUSING.format("RAISE 'not today'"), "not today", "DROP EVENT TRIGGER refuse_table"),
+        (
+            REFUSING.format("RAISE 'full' USING ERRCODE = 'disk_full'"),
+            "full",
+            "DROP EVENT TRIGGER refuse_table",
+        ),
+        ("CREATE TABLE clicks_2026_12 ()", "no partition of clicks", "DROP TABLE clicks_2026_12"),
+        (OVERLAPPING, "would overlap partition", "DROP TABLE holidays"),
+    ],
+    ids=["a trigger", "a full disk", "the name is taken", "another partition"],
+)
+async def test_a_month_that_is_refused_stands_alone(
+    db: AsyncConnection, observed: list[Observation], cause: str, error: str, cure: str
+) -> None:
+    """Those before and after it are made, it is told each time, and made once it can be."""
+    await db.execute(cause.encode())
+    await set_clock(db, "2026-11-24 12:00+00")
+    for _ in range(2):
+        await chores.make_partitions(db, observed.append)
+    assert [("2026-12", True)] * 2 == [
+        (each.month, error in each.error) for each in observed if isinstance(each, PartitionRefused)
+    ]
+    assert [PartitionsMade(4)] == [each for each in observed if isinstance(each, PartitionsMade)]
+    assert {"clicks_2026_10", "clicks_2026_11", "clicks_2027_01", "clicks_2027_02"} <= {
+        *await partitions(db)
+    }
+    await db.execute(cure.encode())
+    observed.clear()
+    await chores.make_partitions(db, observed.append)
+    assert [PartitionsMade(1)] == observed
+    assert "clicks_2026_12" in await partitions(db)
+
+
+async def test_a_moment_without_writes(db: AsyncConnection, observed: list[Observation]) -> None:
+    """While the server takes none each month is told, and nothing is raised."""
+    await db.execute("SET default_transaction_read_only = on")
+    await chores.make_partitions(db, observed.append)
+    assert [True] * 5 == ["read-only" in str(each) for each in observed]
+    await db.execute("SET default_transaction_read_only = off")
+    observed.clear()
+    await chores.make_partitions(db, observed.append)
+    assert [PartitionsMade(5)] == observed
+
+
+async def test_a_connection_lost_meanwhile(
+    db: AsyncConnection, database: Database, observed: list[Observation]
+) -> None:
+    """It is no refusal: the error is raised, and the months made before it are there."""
+    await db.execute(REFUSING.format("PERFORM pg_terminate_backend(pg_backend_pid())").encode())
+    async with await database.aconnect() as lost:
+        await set_clock(lost, "2026-11-24 12:00+00")
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            await chores.make_partitions(lost, observed.append)
+    assert [] == observed
+    assert ["clicks_2026_10", "clicks_2026_11", "clicks_default"] == await partitions(db)
 
 
 async def test_old_log_rows_are_pruned(db: AsyncConnection, observed: list[Observation]) -> None:

@@ -23,6 +23,7 @@ from service.contract.observations import (
     DatabaseUnavailable,
     LinkPurged,
     Observation,
+    PartitionRefused,
 )
 from service.contract.postgres import Database
 from service.store.links import link_delete
@@ -98,6 +99,32 @@ async def test_partitions_are_made_at_the_start(
     async with running(start(mover)):
         await arrived(db, 3)
     assert 0 == await count(db, "clicks_default")
+
+
+async def test_months_that_cannot_be_made_hold_nothing_up(
+    db: AsyncConnection, mover: Mover, start: Start, observed: list[Observation]
+) -> None:
+    """The session starts and moves clicks, into the default partition; each month is told."""
+    await db.execute(NO_TABLES)
+    await make_events(db, await make_link(db), 3)
+    async with running(start(mover)):
+        await arrived(db, 3)
+    assert 3 == await count(db, "clicks_default")
+    refused = [each for each in observed if isinstance(each, PartitionRefused)]
+    assert [True] * 5 == ["no tables here" in each.error for each in refused]
+    await db.execute("DROP EVENT TRIGGER no_tables")
+    async with running(start(mover)):
+        await make_events(db, await make_link(db, "other"), 1)
+        await arrived(db, 4)
+    assert 0 == await count(db, "clicks_default")
+
+
+NO_TABLES = """
+CREATE FUNCTION no_tables() RETURNS event_trigger LANGUAGE plpgsql
+AS $$ BEGIN RAISE 'no tables here'; END $$;
+CREATE EVENT TRIGGER no_tables ON ddl_command_start WHEN TAG IN ('CREATE TABLE')
+EXECUTE FUNCTION no_tables()
+"""
 
 
 async def test_a_job_due_in_the_future_holds_nothing_up(

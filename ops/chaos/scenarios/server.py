@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from ops.chaos.faults.analytics import Analytics
 from ops.chaos.faults.events import Flood
 from ops.chaos.faults.pinned import Prepared, Slot
 from ops.chaos.faults.places import DiskFull, Failover
@@ -128,6 +129,15 @@ SCENARIOS = (
         "an old snapshot is held",
         [Snapshot],
         hold=(30.0, 40.0),
+        holds=Holds(found_again=0.5, found=1.0),
+    ),
+    Scenario(
+        "F35",
+        "long reads of clicks overlap: there is always an old view",
+        [partial(Analytics, readers=3, span=15.0)],
+        rate=800,
+        seconds=1,
+        hold=(60.0, 60.0),
         holds=Holds(found_again=0.5, found=1.0),
     ),
     Scenario(

@@ -13,6 +13,7 @@ from service.contract.observations import (
     BatchMoved,
     DatabaseUnavailable,
     Observation,
+    PartitionRefused,
     Redirected,
     RedirectOutcome,
     RequestFailed,
@@ -58,6 +59,7 @@ def test_the_relays_names(registry: CollectorRegistry) -> None:
         "everyclick_dead_letters",
         "everyclick_relay_database_unavailable",
         "everyclick_relay_job_failures",
+        "everyclick_relay_partitions_refused",
         "everyclick_vacuum_held_back_transactions",
         "everyclick_notification_queue_usage",
     } == names(registry)
@@ -122,6 +124,14 @@ def test_strain(registry: CollectorRegistry) -> None:
         value("everyclick_vacuum_held_back_transactions"),
         value("everyclick_notification_queue_usage"),
     )
+
+
+def test_refused_months(registry: CollectorRegistry) -> None:
+    """Each month that could not be made counts each time: whoever is paged sees it go on."""
+    count = RelayMetrics(registry)
+    for month in ("2026-11", "2026-12", "2026-11"):
+        count(PartitionRefused(month, "permission denied"))
+    assert 3.0 == registry.get_sample_value("everyclick_relay_partitions_refused_total")
 
 
 def test_backlog(registry: CollectorRegistry) -> None:

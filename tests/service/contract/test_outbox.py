@@ -115,7 +115,10 @@ async def test_nothing_but_one_event_is_written(db: AsyncConnection, database: D
 
 
 async def test_no_trigger_no_notification(db: AsyncConnection, database: Database) -> None:
-    """Neither links nor outbox has a trigger or a rule, and nobody is notified."""
+    """Neither links nor outbox has a trigger or a rule, and nobody is notified.
+
+    What that spares a redirect is in tests/costs/test_commit_lock.py.
+    """
     cursor = await db.execute(
         "SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('links'::regclass, 'outbox'::regclass)"
         " AND NOT tgisinternal"
