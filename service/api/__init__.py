@@ -8,6 +8,8 @@ from aiohttp import web
 
 from service.api import accounts, health, keys, links, password, reference, sessions, setup, stats
 from service.api.operation import Operation
+from service.api.site import site
+from service.lifespan import SETTINGS
 from service.problems import expectation, guarded
 
 
@@ -27,7 +29,7 @@ def operations() -> Iterator[Operation]:
 def add_routes(app: web.Application) -> None:
     """Add the API's routes and what describes them; HEAD comes with every GET."""
     table = list(operations())
-    app[reference.SHELF] = reference.Shelf(table)
+    app[reference.SHELF] = reference.Shelf(table, site(app[SETTINGS]))
     for operation in table:
         if operation.method == "GET":
             app.router.add_get(operation.path, guarded(operation), expect_handler=expectation)

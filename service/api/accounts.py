@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from service import accounts
 from service.api.operation import CALLER, Answer, Operation, respond
-from service.api.sessions import Begun, begun, begun_by, signed_in
+from service.api.sessions import COOKIE, Begun, begun, begun_by, signed_in
 from service.api.times import Instant
 from service.bodies import Body, body
 from service.connections import connection, hashing
@@ -99,6 +99,7 @@ OPERATIONS = (
         summary="Make an account and begin its first session.",
         body=Signup,
         answers={201: SignedUp},
+        tells=(COOKIE,),
         errors=(SignupClosed, EmailTaken, TooManyRequests),
     ),
     Operation(

@@ -6,7 +6,27 @@ import re
 
 from aiohttp import hdrs, web
 
+from service.api.header import Header
 from service.errors import PreconditionFailed
+
+ETAG = Header(
+    "ETag",
+    "The state that is told of.",
+    {"type": "string", "pattern": '^"[!#-~]+"$'},
+    always=True,
+)
+
+IF_MATCH = Header(
+    "If-Match",
+    "Do it only in one of these states, told by the `ETag` of each; `*` is any.",
+    {"type": "string"},
+)
+
+IF_NONE_MATCH = Header(
+    "If-None-Match",
+    "The states that are known, told by the `ETag` of each: 304 when it is in one of them.",
+    {"type": "string"},
+)
 
 # Between commas: what only ends in a tag, such as w/"1", is none.
 _TAG = re.compile(r'(?<![^\s,])(?P<weak>W/)?(?P<opaque>"[\x21\x23-\x7e\x80-\xff]*")(?![^\s,])')

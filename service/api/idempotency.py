@@ -20,6 +20,7 @@ from aiohttp import web
 from psycopg import AsyncConnection
 
 from service.accounts import UserId
+from service.api.header import Header
 from service.api.operation import Answer, responded
 from service.errors import Invalid, KeyReused, Malformed, Problem
 from service.store.idempotency import (
@@ -29,9 +30,17 @@ from service.store.idempotency import (
     idempotency_keep,
 )
 
-HEADER = "Idempotency-Key"
+KEY = Header(
+    "Idempotency-Key",
+    "Makes it safe to send again for a day: it is done once, and answered the same.",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+)
 
-_REPLAYED = {"Idempotency-Replayed": "true"}
+REPLAYED = Header(
+    "Idempotency-Replayed",
+    "The answer is that of an earlier request with this key.",
+    {"type": "string", "const": "true"},
+)
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -73,7 +82,7 @@ async def idempotent(
             remembered = await idempotency_find(held, owner, key)
             if remembered is None or remembered.request_hash != digest:
                 raise KeyReused("Use a new Idempotency-Key for another request.")
-            again = {**remembered.headers, **_REPLAYED}
+            again = {**remembered.headers, REPLAYED.name: "true"}
             return _told(Kept(remembered.status, again, remembered.answer))
         kept = await work(held)
         done = Remembered(digest, kept.status, dict(kept.headers), kept.answer)
@@ -86,12 +95,12 @@ def _told(kept: Kept) -> web.Response:
 
 
 def _key(request: web.Request) -> str | None:
-    given = request.headers.getall(HEADER, [])
+    given = request.headers.getall(KEY.name, [])
     if not given:
         return None
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
         raise Invalid(
-            [Problem(HEADER, "Give it once, 1 to 255 visible ASCII characters.", "bad_key")]
+            [Problem(KEY.name, "Give it once, 1 to 255 visible ASCII characters.", "bad_key")]
         )
     return given[0]
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict
 
+from service.api.header import Header
 from service.bodies import Body, Query
 from service.errors import EveryclickError, ScopeMissing
 from service.identity import Caller, identify
@@ -18,8 +19,12 @@ from service.origins import refuse_foreign
 from service.store.users import User
 from service.throttle import charge
 
-Access = Literal["anyone", "session"] | Scope
-"""Who may ask: anyone; whoever has a session; or, by its scope, whoever has a session or a key."""
+Access = Literal["anyone", "token", "session"] | Scope
+"""Who may ask: anyone; whoever has a session's token, though it may have ended; whoever has a session;
+or, by its scope, whoever has a session or a key."""
+
+Media = Literal["application/json", "text/html"]
+"""What is answered that no model tells."""
 
 
 class Answer(BaseModel):
@@ -32,7 +37,8 @@ class Answer(BaseModel):
 class Operation:
     """`id` is for generated clients and never changes; `answers` tells the model of each status.
 
-    `errors` are those beyond what any operation of this kind may answer.
+    `asks` are headers that a request may have, `tells` those of every one of `answers`. `errors` are
+    those beyond what any operation of this kind may answer.
     """
 
     id: str
@@ -41,9 +47,11 @@ class Operation:
     handler: Handler
     access: Access
     summary: str
-    answers: Mapping[int, type[Answer] | None]
+    answers: Mapping[int, type[Answer] | Media | None]
     body: type[Body] | None = None
     query: type[Query] | None = None
+    asks: tuple[Header, ...] = field(default=())
+    tells: tuple[Header, ...] = field(default=())
     errors: tuple[type[EveryclickError], ...] = field(default=())
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
@@ -53,15 +61,20 @@ class Operation:
         handler raises.
         """
         refuse_foreign(request)
-        if self.access != "anyone":
+        if self.knows:
             caller = await identify(request)
             await charge(request, caller.user.id)
             _admit(caller, self.access)
             request[CALLER] = caller.user
         return await self.handler(request)
 
+    @property
+    def knows(self) -> bool:
+        """Whether it is known who asks, and CALLER is there, before the handler is asked."""
+        return self.access not in {"anyone", "token"}
 
-def _admit(caller: Caller, access: Literal["session"] | Scope) -> None:
+
+def _admit(caller: Caller, access: Access) -> None:
     """Raises ScopeMissing when a key asks and was not made for this."""
     if caller.scopes is None or access in caller.scopes:
         return
@@ -71,7 +84,7 @@ def _admit(caller: Caller, access: Literal["session"] | Scope) -> None:
 
 
 CALLER: web.RequestKey[User] = web.RequestKey("caller", User)
-"""Who asks; there for every operation that is not for anyone."""
+"""Who asks; there for every operation that knows."""
 
 
 def respond(

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from service import accounts
 from service.api.accounts import hashed
 from service.api.operation import CALLER, Operation
-from service.api.sessions import Begun, begun, begun_by, signed_in
+from service.api.sessions import COOKIE, Begun, begun, begun_by, signed_in
 from service.bodies import Body, body
 from service.connections import connection, hashing
 from service.errors import Invalid, Problem, Refused
@@ -59,5 +59,6 @@ OPERATIONS = (
         summary="Change the password; every session ends, the answer is a new one.",
         body=PasswordChange,
         answers={200: Begun},
+        tells=(COOKIE,),
     ),
 )

@@ -13,9 +13,11 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from service import __version__
+from service.api.answers import CACHE
 from service.api.document import document
-from service.api.etags import is_known
+from service.api.etags import ETAG, IF_NONE_MATCH, is_known
 from service.api.operation import Operation
+from service.api.site import Site
 from service.headers import EVERY
 
 
@@ -40,23 +42,26 @@ class Reference:
 class Shelf:
     """Holds the reference once somebody has asked for it; making it is no part of a start."""
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
+    def __init__(self, operations: Sequence[Operation], where: Site) -> None:
         self._operations = operations
+        self._where = where
         self._making: asyncio.Future[Reference] | None = None
 
     async def get(self) -> Reference:
         """Return it, made on a thread of its own: redirects do not wait for it."""
         if self._making is None:
-            self._making = asyncio.ensure_future(asyncio.to_thread(reference, self._operations))
+            self._making = asyncio.ensure_future(
+                asyncio.to_thread(reference, self._operations, self._where)
+            )
         return await asyncio.shield(self._making)
 
 
 SHELF = web.AppKey("reference", Shelf)
 
 
-def reference(operations: Iterable[Operation]) -> Reference:
+def reference(operations: Iterable[Operation], where: Site) -> Reference:
     """Return what describes the operations."""
-    described = document(operations, __version__)
+    described = document(operations, __version__, where)
     pages = Environment(
         loader=PackageLoader("service"),
         autoescape=select_autoescape(default=True),
@@ -89,7 +94,7 @@ def _page(body: bytes, content_type: str, policy: str | None = None) -> Page:
 
 
 def _answer(request: web.Request, page: Page) -> web.Response:
-    headers = {"ETag": page.etag, "Cache-Control": "no-cache"}
+    headers = {ETAG.name: page.etag, CACHE.name: "no-cache"}
     if page.policy is not None:
         headers["Content-Security-Policy"] = page.policy
     if is_known(request, page.etag):
@@ -107,7 +112,9 @@ OPERATIONS = (
         handler=openapi,
         access="anyone",
         summary="This document.",
-        answers={200: None, 304: None},
+        answers={200: "application/json", 304: None},
+        asks=(IF_NONE_MATCH,),
+        tells=(ETAG, CACHE),
     ),
     Operation(
         id="readApi",
@@ -116,6 +123,8 @@ OPERATIONS = (
         handler=docs,
         access="anyone",
         summary="This document as a page.",
-        answers={200: None, 304: None},
+        answers={200: "text/html", 304: None},
+        asks=(IF_NONE_MATCH,),
+        tells=(ETAG, CACHE),
     ),
 )

@@ -8,24 +8,25 @@ from aiohttp import web
 from psycopg import AsyncConnection
 
 from service import accounts, cookies
+from service.api.header import Header
 from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.times import Instant
 from service.bodies import Body, body
 from service.connections import connection, hashing
-from service.errors import (
-    BadCredentials,
-    CrossSite,
-    Refused,
-    TooManyRequests,
-    Unauthenticated,
-    Unavailable,
-)
+from service.errors import BadCredentials, Refused, TooManyRequests, Unavailable
 from service.identity import claimed
 from service.lifespan import PASSWORDS, SETTINGS, TOKENS
 from service.sessions import LIFETIME, Session, begin
 from service.store.sessions import session_end, sessions_end
 from service.store.users import User, user_by_email, user_rehash, user_stands
 from service.throttle import allow
+
+COOKIE = Header(
+    "Set-Cookie",
+    "Has a browser keep the session's token as a cookie, or remove the cookie when the session ends.",
+    {"type": "string"},
+    always=True,
+)
 
 TRIES = 2
 """Looks at an account whose password or state changes while it is checked."""
@@ -145,6 +146,7 @@ OPERATIONS = (
         summary="Begin a session.",
         body=Login,
         answers={200: Begun},
+        tells=(COOKIE,),
         errors=(BadCredentials, TooManyRequests),
     ),
     Operation(
@@ -153,10 +155,10 @@ OPERATIONS = (
         path="/api/v1/logout",
         handler=logout,
         # Not "session": the second logout of a session that has ended is as good as the first.
-        access="anyone",
+        access="token",
         summary="End the session whose token this is.",
         answers={204: None},
-        errors=(Unauthenticated, CrossSite),
+        tells=(COOKIE,),
     ),
     Operation(
         id="logOutEverywhere",
@@ -166,5 +168,6 @@ OPERATIONS = (
         access="session",
         summary="End every session of the account, this one included.",
         answers={204: None},
+        tells=(COOKIE,),
     ),
 )

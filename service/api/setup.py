@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 from service import accounts
 from service.api.accounts import SignedUp, hashed, signed_up
 from service.api.operation import Operation
-from service.api.sessions import begun
+from service.api.sessions import COOKIE, begun
 from service.bodies import Body, body
 from service.connections import connection
 from service.errors import AlreadySetUp, BadSetupToken, EmailTaken, TooManyRequests
@@ -67,6 +67,7 @@ OPERATIONS = (
         summary="Make the first admin, with the token that `python -m service setup` prints.",
         body=Setup,
         answers={201: SignedUp},
+        tells=(COOKIE,),
         errors=(BadSetupToken, AlreadySetUp, EmailTaken, TooManyRequests),
     ),
 )

@@ -31,6 +31,7 @@ from service.store.links import link_create
 from service.store.users import user_disable
 from tests.conftest import KEY
 from tests.service.api.conftest import Person, person
+from tests.support.declared import checking
 
 Client = TestClient[Request, Application]
 
@@ -42,7 +43,6 @@ OPEN = {
     "setUp",
     "signUp",
     "logIn",
-    "logOut",
     "isAlive",
     "isReady",
     "describeApi",
@@ -74,6 +74,8 @@ class Asker:
     headers: dict[str, str]
     scopes: frozenset[Scope] | None = None
     """None: a session."""
+    token: bool = False
+    """Whether it is a session's token that they send, even one that opens nothing."""
     known: bool = True
     owner: bool = False
     admin: bool = False
@@ -127,14 +129,14 @@ class World:
         askers = [
             Asker("nobody", {}, known=False),
             Asker("a bad token", {"Authorization": "Bearer x.y.z"}, known=False),
-            Asker("a disabled user", self.gone.headers, known=False),
+            Asker("a disabled user", self.gone.headers, token=True, known=False),
             Asker("a disabled user's key", shows_gone, frozenset(SCOPES), known=False),
             Asker("a revoked key", shows_revoked, frozenset(SCOPES), known=False, owner=True),
             Asker("an expired key", shows_expired, frozenset(SCOPES), known=False, owner=True),
             Asker("a key that is gone", unknown, frozenset(SCOPES), known=False, owner=True),
-            Asker("bob", self.bob.headers),
-            Asker("the admin", self.admin.headers, admin=True),
-            Asker("ada", self.ada.headers, owner=True),
+            Asker("bob", self.bob.headers, token=True),
+            Asker("the admin", self.admin.headers, token=True, admin=True),
+            Asker("ada", self.ada.headers, token=True, owner=True),
         ]
         for scope in SCOPES:
             for name, who in (("ada", self.ada), ("bob", self.bob), ("the admin", self.admin)):
@@ -172,7 +174,9 @@ class World:
 
 def expected(operation: Operation, asker: Asker) -> tuple[set[int], str | None]:
     """Return what must be answered: status, and the problem's code when it is told apart."""
-    if not asker.known:
+    if operation.access == "token" and asker.token:
+        return set(operation.answers), None
+    if operation.access == "token" or not asker.known:
         return {401}, "unauthenticated"
     if asker.scopes is not None and operation.access not in asker.scopes:
         return {403}, "scope_missing"
@@ -190,7 +194,7 @@ async def world(
     """The service, and everybody's accounts."""
     settings = settings.model_copy(update={"api_rate_limit": 0})
     app = create_app(settings, database, KEY, lambda _: None)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(TestServer(app), trace_configs=[checking()]) as client:
         names = ("ada", "bob", "gone")
         ada, bob, gone = [await person(db, app, f"{name}@example.com") for name in names]
         admin = await person(db, app, "root@example.com", "admin")
@@ -262,9 +266,12 @@ async def test_what_others_may_do_leaves_adas_alone(world: World, operation: Ope
 
 
 def test_open_operations_are_open_on_purpose() -> None:
-    """What anyone may ask is listed; everything else takes a session, or a scope that exists."""
+    """What anyone may ask is listed, and what takes a token though its session has ended; everything
+    else takes a session, or a scope that exists.
+    """
     assert {operation.id for operation in OPERATIONS if operation.access == "anyone"} == OPEN
-    assert {operation.access for operation in CLOSED} <= {"session", *SCOPES}
+    assert {operation.id for operation in OPERATIONS if operation.access == "token"} == {"logOut"}
+    assert {operation.access for operation in CLOSED} <= {"token", "session", *SCOPES}
 
 
 def test_bodies_are_for_operations_that_are_there() -> None:

@@ -12,14 +12,14 @@ from pydantic import Field, WithJsonSchema
 
 from service import links
 from service.accounts import UserId
-from service.api.idempotency import Kept, idempotent
+from service.api.idempotency import KEY, REPLAYED, Kept, idempotent
 from service.api.links.making import TRIES
 from service.api.links.models import NewLink, Shown, shown
 from service.api.operation import CALLER, Answer, Operation
 from service.bodies import Body, checked, json_object
 from service.connections import connection
 from service.destinations import Destinations
-from service.errors import CodeTaken, EveryclickError, Invalid, Problem, Unavailable
+from service.errors import CodeTaken, EveryclickError, Invalid, KeyReused, Problem, Unavailable
 from service.lifespan import DESTINATIONS, SETTINGS
 from service.problems import FieldProblem, field_problems
 from service.store.links import Link, NewRow, links_create
@@ -194,4 +194,7 @@ CREATE = Operation(
     summary="Make up to 1,000 links; each has a result of its own, in the order of the call.",
     body=NewLinks,
     answers={200: Results},
+    asks=(KEY,),
+    tells=(REPLAYED,),
+    errors=(KeyReused,),
 )

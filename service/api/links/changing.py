@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from service.api.etags import check_match
+from service.api.etags import ETAG, IF_MATCH, check_match
 from service.api.links.models import Change, Shown, etag, shown
 from service.api.operation import CALLER, Operation, respond
 from service.api.ownership import coded, owned
@@ -26,7 +26,7 @@ async def change(request: web.Request) -> web.Response:
         link = owned(await link_lock(held, code), request[CALLER])
         check_match(request, etag(link))
         changed = await link_update(held, _changed(link, wanted, datetime.now(UTC)))
-    return respond(shown(changed, request.app[SETTINGS]), headers={"ETag": etag(changed)})
+    return respond(shown(changed, request.app[SETTINGS]), headers={ETAG.name: etag(changed)})
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -64,6 +64,8 @@ OPERATIONS = (
         summary="Change a link; fields not given stay. With If-Match only in the state that is known.",
         body=Change,
         answers={200: Shown},
+        asks=(IF_MATCH,),
+        tells=(ETAG,),
         errors=(NotFound, PreconditionFailed),
     ),
     Operation(
@@ -74,6 +76,7 @@ OPERATIONS = (
         access="links:write",
         summary="Remove a link at once; its clicks follow. With If-Match only in the state that is known.",
         answers={204: None},
+        asks=(IF_MATCH,),
         errors=(NotFound, PreconditionFailed),
     ),
 )

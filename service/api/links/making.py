@@ -7,12 +7,13 @@ from psycopg import AsyncConnection
 
 from service import links
 from service.accounts import UserId
-from service.api.idempotency import Kept, idempotent
-from service.api.links.models import NewLink, Shown, etag, shown
+from service.api.etags import ETAG
+from service.api.idempotency import KEY, REPLAYED, Kept, idempotent
+from service.api.links.models import LOCATION, NewLink, Shown, etag, shown
 from service.api.operation import CALLER, Operation
 from service.bodies import checked, json_object
 from service.connections import connection
-from service.errors import CodeTaken, Unavailable
+from service.errors import CodeTaken, KeyReused, Unavailable
 from service.lifespan import DESTINATIONS, SETTINGS
 from service.store.links import Link, link_create
 
@@ -28,7 +29,7 @@ async def create(request: web.Request) -> web.Response:
     async def work(held: AsyncConnection) -> Kept:
         wanted = checked(NewLink, said, context=request.app[DESTINATIONS])
         link = await _made(held, wanted, owner)
-        headers = {"Location": f"/api/v1/links/{link.code}", "ETag": etag(link)}
+        headers = {LOCATION.name: f"/api/v1/links/{link.code}", ETAG.name: etag(link)}
         return Kept.of(shown(link, request.app[SETTINGS]), 201, headers)
 
     async with connection(request) as held:
@@ -62,5 +63,7 @@ CREATE = Operation(
     summary="Make a link. With an Idempotency-Key, the same one again when asked again.",
     body=NewLink,
     answers={201: Shown},
-    errors=(CodeTaken,),
+    asks=(KEY,),
+    tells=(LOCATION, ETAG, REPLAYED),
+    errors=(CodeTaken, KeyReused),
 )

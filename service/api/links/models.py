@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from service import links
+from service.api.header import Header
 from service.api.operation import Answer
 from service.api.times import Expiry, Instant
 from service.bodies import Body, Query
@@ -82,6 +83,14 @@ class Listed(Answer):
 
     links: list[Shown]
     next: str | None
+
+
+LOCATION = Header(
+    "Location",
+    "Of a new link, where the API tells it; of a short link, its target, byte for byte.",
+    {"type": "string"},
+    always=True,
+)
 
 
 def etag(link: Link) -> str:

@@ -8,7 +8,8 @@ from aiohttp import web
 from psycopg import AsyncConnection
 
 from service.accounts import email
-from service.api.etags import is_known
+from service.api.etags import ETAG, IF_NONE_MATCH, is_known
+from service.api.header import Header
 from service.api.links.models import Listed, Page, Shown, etag, shown
 from service.api.operation import CALLER, Operation, respond
 from service.api.ownership import coded, owned
@@ -20,6 +21,12 @@ from service.lifespan import SETTINGS
 from service.store import links as store
 from service.store.links import Link
 from service.store.users import User, user_by_email
+
+LINK = Header(
+    "Link",
+    "Leads to the next page, if there is one (RFC 8288).",
+    {"type": "string", "pattern": '^</api/v1/links[?].+>; rel="next"$'},
+)
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -34,7 +41,7 @@ async def listing(request: web.Request) -> web.Response:
     following = str(listed[-1].id) if len(found) > page.limit else None
     return respond(
         Listed(links=[shown(link, settings) for link in listed], next=following),
-        headers=None if following is None else {"Link": _next(page, following)},
+        headers=None if following is None else {LINK.name: _next(page, following)},
     )
 
 
@@ -44,7 +51,7 @@ async def read(request: web.Request) -> web.Response:
     async with connection(request) as held:
         link = owned(await store.link_by_code(held, code), request[CALLER])
     tag = etag(link)
-    headers = {"ETag": tag}
+    headers = {ETAG.name: tag}
     if is_known(request, tag):
         return web.Response(status=304, headers=headers)
     return respond(shown(link, request.app[SETTINGS]), headers=headers)
@@ -84,6 +91,7 @@ OPERATIONS = (
         summary="List links, newest first; a Link header leads to the next page.",
         query=Page,
         answers={200: Listed},
+        tells=(LINK,),
     ),
     Operation(
         id="getLink",
@@ -93,6 +101,8 @@ OPERATIONS = (
         access="links:read",
         summary="Return a link, with the ETag of its state.",
         answers={200: Shown, 304: None},
+        asks=(IF_NONE_MATCH,),
+        tells=(ETAG,),
         errors=(NotFound,),
     ),
 )
