@@ -18,6 +18,7 @@ from service.contract.postgres import Database
 from service.settings import ServiceSettings
 from tests.support import clusters
 from tests.support.clones import Template
+from tests.support.declared import checking
 
 KEY = b"a key for tests, thirty-two bytes long"
 
@@ -70,9 +71,12 @@ def app(settings: ServiceSettings, database: Database, observed: list[Observatio
 
 @pytest.fixture
 async def client(app: Application) -> AsyncIterator[TestClient[Request, Application]]:
-    """An HTTP client of the application, cookies kept per client, redirects not followed."""
+    """An HTTP client of the application, cookies kept per client, redirects not followed.
+
+    It fails at any answer that is not as the API's document tells.
+    """
     server = TestServer(app)
-    async with TestClient(server) as client:
+    async with TestClient(server, trace_configs=[checking()]) as client:
         yield client
         # Connections go back to the pool before the pool closes.
         await asyncio.sleep(0)

@@ -26,6 +26,7 @@ from service.store.users import user_create
 from service.tokens import Tokens, kid
 from tests.conftest import KEY
 from tests.service.api.conftest import person
+from tests.support.declared import checking
 from tests.support.forged import segment, signed
 
 Client = TestClient[Request, Application]
@@ -281,5 +282,5 @@ async def test_keys_are_rotated(
     listed = settings.model_copy(update={"secret_keys_old": SecretStr(old.decode())})
     for told, status in ((listed, 200), (settings, 401)):
         app = create_app(told, database, new, lambda _: None)
-        async with TestClient(TestServer(app)) as client:
+        async with TestClient(TestServer(app), trace_configs=[checking()]) as client:
             assert status == (await client.get(ME, headers=headers)).status

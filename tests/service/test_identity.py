@@ -17,6 +17,7 @@ from service.store.sessions import session_create, session_end
 from service.store.users import user_create, user_disable
 from tests.conftest import KEY
 from tests.service.api.conftest import person
+from tests.support.declared import checking
 from tests.support.ledger import make_link
 
 Client = TestClient[web.Request, web.Application]
@@ -205,7 +206,7 @@ async def test_with_base_url_the_host_header_is_not_asked(
 ) -> None:
     """What we are called is the settings' to say, once they do."""
     app = create_app(ServiceSettings(base_url="https://go.example"), database, KEY, observed.append)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(TestServer(app), trace_configs=[checking()]) as client:
         for origin, host, status in (
             ("https://go.example", "anything.example", 401),
             ("https://GO.example:443", "go.example", 401),

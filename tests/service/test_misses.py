@@ -8,6 +8,7 @@ from service.app import create_app
 from service.contract.postgres import Database
 from service.misses import ADDRESSES, Misses
 from service.settings import ServiceSettings
+from tests.support.declared import checking
 from tests.support.ledger import count, make_link
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -44,7 +45,7 @@ async def test_unknown_codes_past_the_limit_are_429(
     await make_link(db, "hello")
     settings = settings.model_copy(update={"miss_limit": limit})
     app = create_app(settings, database, b"k" * 32, lambda _: None)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(TestServer(app), trace_configs=[checking()]) as client:
         answers = [await client.get(f"/no{n}") for n in range(6)]
         assert seen == [answer.status for answer in answers]
         if limit:

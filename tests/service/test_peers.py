@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from service.contract.settings import ConfigurationError
 from service.peers import HOPS, PROXIES, Proxies, address_of
 from service.settings import ServiceSettings
+from tests.support.declared import checking
 
 PEER = "10.0.0.9"
 
@@ -105,7 +106,7 @@ async def test_a_request_s_address() -> None:
     app = web.Application()
     app[PROXIES] = Proxies.told("127.0.0.0/8,::1")
     app.router.add_get("/", handler)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(TestServer(app), trace_configs=[checking()]) as client:
         lines = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "203.0.113.7")]
         await client.get("/", headers=CIMultiDict(lines))
         await client.get("/", headers={"X-Real-IP": "6.6.6.6", "Forwarded": "for=6.6.6.6"})

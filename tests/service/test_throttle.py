@@ -21,6 +21,7 @@ from service.store.users import user_create
 from service.throttle import Throttle
 from tests.conftest import KEY
 from tests.service.api.conftest import person
+from tests.support.declared import checking
 
 Client = TestClient[Request, Application]
 LOGIN, SIGNUP, ME = (f"/api/v1/{name}" for name in ("login", "signup", "me"))
@@ -58,7 +59,9 @@ async def serve(
 
         async def serve(**changes: object) -> Client:
             app = create_app(settings.model_copy(update=changes), database, KEY, lambda _: None)
-            return await stack.enter_async_context(TestClient(TestServer(app)))
+            return await stack.enter_async_context(
+                TestClient(TestServer(app), trace_configs=[checking()])
+            )
 
         yield serve
 

@@ -12,6 +12,7 @@ from service.passwords import Passwords
 from service.settings import ServiceSettings
 from service.store.users import admins_lock, user_by_email, user_create, users_all
 from tests.conftest import KEY
+from tests.support.declared import checking
 
 Client = TestClient[Request, Application]
 ADA = {"email": "Ada@Example.com", "password": "correct horse"}
@@ -45,7 +46,7 @@ async def test_cookie_is_secure_on_https(settings: ServiceSettings, database: Da
     """A public https address keeps the cookie off plain connections."""
     settings = settings.model_copy(update={"base_url": "https://go.example"})
     app = create_app(settings, database, b"k" * 32, lambda _: None)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(TestServer(app), trace_configs=[checking()]) as client:
         response = await client.post(SIGNUP, json=ADA)
         assert "Secure" in response.headers["Set-Cookie"]
 
@@ -122,7 +123,7 @@ async def test_signup_switch(
         await user_create(db, "root@example.com", "!", "admin")
     before = len(await users_all(db))
     app = create_app(settings.model_copy(update={"signup": switch}), database, KEY, lambda _: None)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(TestServer(app), trace_configs=[checking()]) as client:
         response = await client.post(SIGNUP, json=ADA)
         answer = await response.json()
     assert status == response.status

@@ -12,6 +12,7 @@ from service.contract.postgres import Database
 from service.settings import ServiceSettings
 from tests.conftest import KEY
 from tests.service.api.conftest import Person, person
+from tests.support.declared import checking
 
 Client = TestClient[Request, Application]
 LINKS = "/api/v1/links"
@@ -109,7 +110,7 @@ async def test_hosts_are_the_operator_s_to_allow(
         allowed_hosts="good.example,go.example", base_url="https://go.example"
     )
     app = create_app(settings, database, KEY, print)
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(TestServer(app), trace_configs=[checking()]) as client:
         ada = await person(db, app, "ada@example.com")
         link = await make(client, ada, url="https://www.good.example/")
         for url, code in (
