@@ -19,9 +19,11 @@ PASSWORD_LEAST = 8
 PASSWORD_LIMIT = 1024
 """Characters; capped before hashing, so that a megabyte of password costs nothing."""
 
-# ASCII only: letters of other scripts that lower-case to ASCII (K, the Kelvin sign) would let two
-# spellings be one account.
-_EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
+EMAIL_PATTERN = "[!-?A-~]+@[!-?A-~]+"
+"""ASCII only: letters of other scripts that lower-case to ASCII (K, the Kelvin sign) would let two
+spellings be one account."""
+
+_EMAIL = re.compile(EMAIL_PATTERN)
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 
 

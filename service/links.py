@@ -27,7 +27,9 @@ _FILES = {"static", "docs", "assets", "well-known", "robots", "favicon", "sitema
 RESERVED = frozenset(_ROUTED | _ACCOUNTS | _FILES)
 """Names no link may have, in any case: what the router uses, and what is kept free for later."""
 
-_CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CODE_PATTERN = "[A-Za-z0-9_-]{1,64}"
+
+_CODE = re.compile(CODE_PATTERN)
 # RFC 3339, 5.6; fromisoformat alone also takes week dates and dates without a time.
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from aiohttp import web
 from psycopg import AsyncConnection
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 from service import accounts
 from service.api.operation import CALLER, Answer, Operation, respond
@@ -20,12 +20,36 @@ from service.sessions import Session
 from service.store.users import User, admin_exists, admins_lock_shared, user_create
 from service.throttle import allow
 
+Email = Annotated[
+    str,
+    AfterValidator(accounts.email),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{accounts.EMAIL_PATTERN}$",
+            "maxLength": accounts.EMAIL_LIMIT,
+        }
+    ),
+]
+
+Password = Annotated[
+    str,
+    AfterValidator(accounts.password),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": accounts.PASSWORD_LEAST,
+            "maxLength": accounts.PASSWORD_LIMIT,
+        }
+    ),
+]
+
 
 class Signup(Body):
     """What an account is made of."""
 
-    email: Annotated[str, AfterValidator(accounts.email)]
-    password: Annotated[str, AfterValidator(accounts.password)]
+    email: Email
+    password: Password
 
 
 class Account(Answer):

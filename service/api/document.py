@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from service.api import following
 from service.api.answers import GENERAL, Refs, answers
 from service.api.header import Schema
+from service.api.links.models import CODE
 from service.api.operation import Operation
 from service.api.site import Site
 from service.problems import ProblemDocument
@@ -30,7 +31,7 @@ cookie that `logIn` sets. What changes something is refused when a browser sends
 """
 
 PATH: dict[str, Schema] = {
-    "code": following.CODE,
+    "code": CODE,
     "id": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
 }
 """What stands in a path, by its name."""

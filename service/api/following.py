@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from service.api.answers import ANYWHERE, CACHE, Refs, headers, problems
 from service.api.header import Schema
-from service.api.links.models import LOCATION
+from service.api.links.models import CODE, LOCATION
 from service.api.site import Site
 from service.errors import Gone, NotFound, TooManyRequests
 from service.redirects import ROUTE
 
 PATH = ROUTE
-
-CODE: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 
 REDIRECTS = {
     301: "To the link's target, for good.",

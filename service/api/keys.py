@@ -6,7 +6,7 @@ import secrets
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from service import keys
 from service.api.operation import CALLER, Answer, Operation, respond
@@ -30,7 +30,11 @@ class NewKey(Body):
     """What a key is made of: what will use it, what it may do, and until when."""
 
     name: Annotated[str, AfterValidator(keys.name)]
-    scopes: Annotated[list[Scope], AfterValidator(keys.scopes)]
+    scopes: Annotated[
+        list[Scope],
+        AfterValidator(keys.scopes),
+        Field(json_schema_extra={"minItems": 1}),
+    ]
     expires_at: Expiry | None = None
 
 

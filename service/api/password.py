@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from aiohttp import web
-from pydantic import AfterValidator
 
 from service import accounts
-from service.api.accounts import hashed
+from service.api.accounts import Password, hashed
 from service.api.operation import CALLER, Operation
 from service.api.sessions import COOKIE, Begun, begun, begun_by, signed_in
 from service.bodies import Body, body
@@ -23,7 +20,7 @@ class PasswordChange(Body):
     """Both, so that a session left open is not enough to take an account over."""
 
     current: str
-    new: Annotated[str, AfterValidator(accounts.password)]
+    new: Password
 
 
 async def change(request: web.Request) -> web.Response:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from aiohttp import web
 from psycopg import AsyncConnection
-from pydantic import AfterValidator
 
-from service import accounts
-from service.api.accounts import SignedUp, hashed, signed_up
+from service.api.accounts import Email, Password, SignedUp, hashed, signed_up
 from service.api.operation import Operation
 from service.api.sessions import COOKIE, begun
 from service.bodies import Body, body
@@ -25,8 +21,8 @@ class Setup(Body):
     """The token that `python -m service setup` prints, and what the account is made of."""
 
     token: str
-    email: Annotated[str, AfterValidator(accounts.email)]
-    password: Annotated[str, AfterValidator(accounts.password)]
+    email: Email
+    password: Password
 
 
 async def setup(request: web.Request) -> web.Response:

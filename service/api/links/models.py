@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from service import links
-from service.api.header import Header
+from service import links, targets
+from service.api.header import Header, Schema
 from service.api.operation import Answer
 from service.api.times import Expiry, Instant
 from service.bodies import Body, Query
@@ -25,8 +32,14 @@ def _target(url: str, info: ValidationInfo) -> str:
     return info.context.checked(url)
 
 
-Url = Annotated[str, AfterValidator(_target)]
-Code = Annotated[str, AfterValidator(links.wanted_code)]
+Url = Annotated[
+    str,
+    AfterValidator(_target),
+    WithJsonSchema({"type": "string", "maxLength": targets.LIMIT}),
+]
+CODE: Schema = {"type": "string", "pattern": f"^{links.CODE_PATTERN}$"}
+
+Code = Annotated[str, AfterValidator(links.wanted_code), WithJsonSchema(CODE)]
 Title = Annotated[str, AfterValidator(links.title)]
 
 
@@ -40,8 +53,17 @@ class NewLink(Body):
     redirect_code: RedirectCode = 302
 
 
+def _fields_stay(schema: Schema) -> None:
+    """Describe a body whose fields have no values of their own when they are not given."""
+    schema["minProperties"] = 1
+    for each in schema["properties"].values():
+        del each["default"]
+
+
 class Change(Body):
     """What is to become of a link: fields not given stay, null clears a title or an end."""
+
+    model_config = ConfigDict(json_schema_extra=_fields_stay)
 
     url: Url = ""  # never kept: what counts is which fields were given
     title: Title | None = None

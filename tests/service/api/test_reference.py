@@ -10,7 +10,8 @@ from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 from openapi_spec_validator import validate
 
-from service.api import operations
+from service.api import following, operations
+from service.api.answers import GENERAL
 from service.problems import CATCH_ALL
 
 Client = TestClient[Request, Application]
@@ -68,12 +69,32 @@ def test_names_are_stable() -> None:
     assert len(IDS) == len(set(IDS))
 
 
+async def test_a_change_has_no_defaults(client: Client) -> None:
+    """Fields that are not given stay: a generated client that sent defaults would reset them."""
+    described = await (await client.get("/api/openapi.json")).json()
+    change = described["components"]["schemas"]["Change"]
+    assert {"url", "title", "expires_at", "redirect_code", "disabled"} == set(change["properties"])
+    assert [] == [name for name, each in change["properties"].items() if "default" in each]
+    assert 1 == change["minProperties"]
+
+
+def test_a_header_has_one_meaning() -> None:
+    """Two headers of one name, declared apart, would hide one another."""
+    told = [
+        *GENERAL,
+        *following.TELLS,
+        *(each for operation in operations() for each in operation.tells),
+    ]
+    assert len({each.name for each in told}) == len({id(each) for each in told})
+
+
 async def test_every_reference_leads_somewhere(client: Client) -> None:
-    """Whatever is referred to is described."""
+    """Whatever is referred to is described, and whatever is described is referred to."""
     text = await (await client.get("/api/openapi.json")).text()
     described = await (await client.get("/api/openapi.json")).json()
-    wanted = set(re.findall(r"#/components/schemas/(\w+)", text))
-    assert set() == wanted - set(described["components"]["schemas"])
+    for kind in ("schemas", "headers"):
+        wanted = set(re.findall(rf"#/components/{kind}/([\w-]+)", text))
+        assert wanted == set(described["components"][kind])
 
 
 async def test_the_page_needs_nothing(client: Client) -> None:
