@@ -11,7 +11,9 @@ import pytest
 
 from service.contract.postgres import Database
 from tests.support.clones import Template
+from tests.support.declared import operation_of, undeclared
 from tests.support.processes import SECRET_KEY, Process, Processes, heard_out, url_of
+from tests.support.served import parsed
 from tests.support.traffic import count, make_link
 
 pytestmark = pytest.mark.process
@@ -80,6 +82,14 @@ def status(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
+def undeclared_of(answer: bytes) -> list[str]:
+    """What is in an answer to a GET of a code and not in the API's document."""
+    follow = operation_of("GET", "/abc")
+    assert follow is not None
+    told = parsed(answer)
+    return undeclared(follow, told.status, told.headers)
+
+
 UNKNOWN = [
     b"/unknown",
     b"/a%00b",
@@ -110,6 +120,7 @@ def test_what_is_no_code(service: Process, sql: psycopg.Connection, path: bytes)
     answer = send(service, get(path))
     head, _, body = answer.partition(b"\r\n\r\n")
     assert 404 == status(answer)
+    assert [] == undeclared_of(answer)
     assert b"application/problem+json" in head
     assert b"Location" not in head
     assert b'"code":"not_found"' in body
@@ -156,6 +167,7 @@ def test_odd_but_whole(service: Process, sql: psycopg.Connection, request_: byte
     assert f"\r\nLocation: {TARGET}\r\n".encode() in answer
     assert b"evil" not in answer
     assert b"<script>" not in answer
+    assert [] == undeclared_of(answer)
     assert before + 1 == count(sql, "outbox")
 
 
@@ -202,6 +214,8 @@ def test_what_is_no_http(service: Process, sql: psycopg.Connection, request_: by
     answer = send(service, request_)
     assert 400 <= status(answer) < 500
     assert b"application/problem+json" in answer
+    # 405 is no answer to a GET, and so none that the document tells.
+    assert 405 == status(answer) or [] == undeclared_of(answer)
     assert b"Server: everyclick\r\n" in answer
     assert b"Python" not in answer
     assert before == count(sql, "outbox")

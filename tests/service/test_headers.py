@@ -19,6 +19,7 @@ from service.lifespan import READINESS, RECORDER
 from service.settings import ServiceSettings
 from tests.conftest import KEY
 from tests.service.api.conftest import person
+from tests.support.declared import DOCUMENT, operation_of, undeclared
 from tests.support.ledger import make_link
 from tests.support.served import Served, Told, parsed, served
 
@@ -124,6 +125,8 @@ async def test_every_response_has_them(
     told = await service.ask(asked.method, asked.path, sent, asked.body)
     assert asked.status == told.status
     check(told, settings)
+    operation = operation_of(asked.method, asked.path)
+    assert operation is None or [] == undeclared(operation, told.status, told.headers)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +153,24 @@ async def test_failures_have_them(
         expected = 500 if path == "/hello" and isinstance(error, TimeoutError) else status
         assert (expected, False) == (told.status, b"secret" in told.body)
         check(told, settings)
+        operation = operation_of("GET", path)
+        assert operation is not None
+        assert [] == undeclared(operation, told.status, told.headers)
 
 
 async def test_what_a_connection_is_told_has_them(
     service: Served, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So are the answers that no request asked for: 408 and 503 of a connection."""
-    check(parsed(service.lines.told_too_slow), settings)
+    """So are the answers that no request asked for: 408 and 503 of a connection, told of all operations."""
+    slow = parsed(service.lines.told_too_slow)
     monkeypatch.setattr(service.lines, "_most", 0)
-    told = parsed(await service.talk(b""))
-    assert 503 == told.status
-    check(told, settings)
+    full = parsed(await service.talk(b""))
+    assert (408, 503) == (slow.status, full.status)
+    for told in (slow, full):
+        check(told, settings)
+        for path in DOCUMENT["paths"].values():
+            for operation in path.values():
+                assert [] == undeclared(operation, told.status, told.headers)
 
 
 async def test_the_short_links_host_has_them(
