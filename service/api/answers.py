@@ -16,7 +16,6 @@ from service.errors import (
     BadRequest,
     CrossSite,
     EveryclickError,
-    Forbidden,
     Invalid,
     Malformed,
     ScopeMissing,
@@ -113,7 +112,7 @@ def errors(operation: Operation) -> Iterator[type[EveryclickError]]:
     if operation.access != "anyone":
         yield Unauthenticated
     if operation.knows:
-        yield from (Forbidden, ScopeMissing, TooManyRequests)
+        yield from (ScopeMissing, TooManyRequests)
     if operation.method not in {hdrs.METH_GET, hdrs.METH_HEAD}:
         yield CrossSite
     if operation.body is not None:

@@ -14,7 +14,7 @@ from service.api.ownership import coded, owned
 from service.api.times import Instant
 from service.bodies import Query, query
 from service.connections import connection
-from service.errors import Invalid, NotFound, Problem, Refused
+from service.errors import Forbidden, Invalid, NotFound, Problem, Refused
 from service.periods import Period
 from service.store.links import link_by_code
 from service.store.stats import Stats, stats_read
@@ -92,6 +92,6 @@ OPERATIONS = (
         summary="Tell how often a link was clicked, of all time and by day.",
         query=Asked,
         answers={200: Counted},
-        errors=(NotFound,),
+        errors=(Forbidden, NotFound),
     ),
 )

@@ -13,7 +13,7 @@ from service.api.operation import CALLER, Operation, respond
 from service.api.ownership import coded, owned
 from service.bodies import body
 from service.connections import connection
-from service.errors import NotFound, PreconditionFailed
+from service.errors import Forbidden, NotFound, PreconditionFailed
 from service.lifespan import SETTINGS
 from service.store.links import Link, link_delete, link_lock, link_update
 
@@ -66,7 +66,7 @@ OPERATIONS = (
         answers={200: Shown},
         asks=(IF_MATCH,),
         tells=(ETAG,),
-        errors=(NotFound, PreconditionFailed),
+        errors=(Forbidden, NotFound, PreconditionFailed),
     ),
     Operation(
         id="deleteLink",
@@ -77,6 +77,6 @@ OPERATIONS = (
         summary="Remove a link at once; its clicks follow. With If-Match only in the state that is known.",
         answers={204: None},
         asks=(IF_MATCH,),
-        errors=(NotFound, PreconditionFailed),
+        errors=(Forbidden, NotFound, PreconditionFailed),
     ),
 )

@@ -92,6 +92,7 @@ OPERATIONS = (
         query=Page,
         answers={200: Listed},
         tells=(LINK,),
+        errors=(Forbidden,),
     ),
     Operation(
         id="getLink",
@@ -103,6 +104,6 @@ OPERATIONS = (
         answers={200: Shown, 304: None},
         asks=(IF_NONE_MATCH,),
         tells=(ETAG,),
-        errors=(NotFound,),
+        errors=(Forbidden, NotFound),
     ),
 )
