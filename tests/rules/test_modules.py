@@ -141,8 +141,8 @@ def test_importing_opens_nothing(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-NO_PART_OF_A_START = {"alembic", "jinja2", "sqlalchemy", "typer"}
-"""They migrate, make a page, read command lines."""
+NO_PART_OF_A_START = {"alembic", "jinja2", "rich", "sqlalchemy", "structlog", "typer"}
+"""They migrate, make a page, write for a person on a terminal, read command lines."""
 
 
 @pytest.mark.process
