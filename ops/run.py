@@ -26,7 +26,7 @@ LOOK = 0.1
 """Seconds between two looks at whether the service is ready."""
 
 
-def main(*, standalone_mode: bool = True) -> int:  # noqa: ARG001 - command_line passes it
+def main() -> int:
     """Run until Ctrl-C, then stop all of it. Returns an exit code."""
     started = perf_counter()
     settings = ServiceSettings.load()

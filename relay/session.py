@@ -35,7 +35,7 @@ SESSION: Settings = {
     **LIVELY,
     # An event that hangs is ended here, and found by ever smaller batches. A batch takes well below a
     # second otherwise; waiting for a lock is nobody's fault and told apart by its shorter bound.
-    "statement_timeout": "6s",
+    "statement_timeout": "5s",
     "lock_timeout": "3s",
     # What a killed relay was at ends with it, not with its statement.
     "client_connection_check_interval": "500ms",
@@ -46,8 +46,9 @@ SESSION: Settings = {
 }
 """For what moves events."""
 
-PATIENCE = 8.0
-"""Seconds to wait for any answer: a little more than the server gives a statement."""
+PATIENCE = 6.5
+"""Seconds to wait for any answer: a little more than the server gives a statement. With what a new
+session takes, clicks are counted again within 10 s of a connection's silent end."""
 
 CONNECTIONS = 5
 """Per relay: the watcher's, the mover's, the purge's, PgQueuer's, and one for chores."""

@@ -2,12 +2,34 @@
 
 Data goes to stdout, words to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 69 database
 unreachable, 78 bad configuration, 130 interrupted.
+
+Who serves does not load what reads command lines, nor the other commands: a service that was
+killed is back so much earlier.
 """
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
-from service.cli import app
-from service.contract.process import command_line
+import sys
+from collections.abc import Callable
+
+from service.contract.loading import loading
+
+
+def command() -> Callable[[], object]:
+    """Return what the arguments ask for; without any, to serve."""
+    if sys.argv[1:] in ([], ["serve"]):
+        from service.cli.serve import serve
+
+        return serve
+    from service.cli.commands import main
+
+    return main
+
 
 if __name__ == "__main__":
-    command_line(app)
+    with loading():
+        from service.contract.process import command_line
+
+        asked = command()
+    command_line(asked)

@@ -37,7 +37,7 @@ async def serve(settings: ServiceSettings) -> None:
             await runner.cleanup()
 
 
-def main(*, standalone_mode: bool = True) -> None:  # noqa: ARG001 - command_line passes it
+def main() -> None:
     """Serve on HOST and PORT."""
     run(serve(ServiceSettings.load()))
 

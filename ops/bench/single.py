@@ -19,7 +19,7 @@ from psycopg import AsyncConnection
 
 from ops.bench.stage import SQL
 from service import app, lane, recorder
-from service.cli.process import serve
+from service.cli.serve import serve
 from service.contract.events import Click
 from service.contract.outbox import Resolved, Visit
 from service.contract.postgres import Database
@@ -70,7 +70,7 @@ async def visits_record(
     return {} if row is None else {visit.code: Resolved(*row)}
 
 
-def main(*, standalone_mode: bool = True) -> int:  # noqa: ARG001 - command_line passes it
+def main() -> int:
     """Serve as `python -m service` does."""
     vars(recorder)["Limits"] = lambda: LIMITS
     if "plain" in sys.argv:

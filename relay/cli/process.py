@@ -1,4 +1,4 @@
-"""run, drain, status: the process itself."""
+"""drain, status: the work by hand, and how it stands."""
 
 from __future__ import annotations
 
@@ -20,20 +20,6 @@ from relay.store.status import Status, relay_status
 from service.contract import process
 from service.contract.fitness import schema_check
 from service.contract.process import OK, say
-
-
-def default(context: typer.Context) -> None:
-    """Run when no command is named."""
-    if context.invoked_subcommand is None:
-        raise typer.Exit(run())
-
-
-def run() -> int:
-    """Move events from the outbox until told to stop (the default)."""
-    settings = RelaySettings.load()
-    with opened(settings) as database:
-        process.introduce(database)
-        return process.run(runner.run(settings, database))
 
 
 def drain(

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from service import __version__
 from service.api.answers import CACHE
@@ -61,6 +60,14 @@ SHELF = web.AppKey("reference", Shelf)
 
 def reference(operations: Iterable[Operation], where: Site) -> Reference:
     """Return what describes the operations."""
+    # Nor is loading what makes it.
+    from jinja2 import (  # noqa: PLC0415
+        Environment,
+        PackageLoader,
+        StrictUndefined,
+        select_autoescape,
+    )
+
     described = document(operations, __version__, where)
     pages = Environment(
         loader=PackageLoader("service"),

@@ -1,4 +1,4 @@
-"""serve, migrate, check, health: the process itself."""
+"""migrate, check, health: the process and what it needs."""
 
 from __future__ import annotations
 
@@ -6,40 +6,15 @@ import urllib.error
 import urllib.request
 
 import psycopg
-import typer
 
 import migrations
 from service.cli.session import migrated
 from service.contract.fitness import DurabilityError, EncodingError, SchemaError
 from service.contract.gate import pass_once
 from service.contract.postgres import database
-from service.contract.process import FAILED, MISCONFIGURED, OK, UNREACHABLE, introduce, run, say
+from service.contract.process import FAILED, MISCONFIGURED, OK, UNREACHABLE, run, say
 from service.contract.settings import ConfigurationError
-from service.server import serve as serve_app
 from service.settings import ServiceSettings, secret_key
-from service.worker import this_worker
-from service.workers import supervise
-
-
-def default(context: typer.Context) -> None:
-    """Serve when no command is named."""
-    if context.invoked_subcommand is None:
-        raise typer.Exit(serve())
-
-
-def serve() -> int:
-    """Serve redirects, the API and statistics (the default)."""
-    settings = ServiceSettings.load()
-    worker = this_worker()
-    with database(settings, say) as chosen:
-        if worker is None:
-            migrated(chosen)
-        introduce(chosen)
-        key = secret_key(settings, embedded=chosen.kind == "embedded")
-        if settings.web_concurrency > 1 and worker is None:
-            return run(supervise(settings, chosen))
-        run(serve_app(settings, chosen, key, worker))
-    return OK
 
 
 def migrate() -> int:

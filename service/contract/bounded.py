@@ -17,6 +17,9 @@ from service.contract.wire import cut
 
 RV = TypeVar("RV")
 
+PARTING = 0.5
+"""Seconds for the server to confirm that it has ended what nobody wants to hear of any more."""
+
 
 class BoundedConnection(AsyncConnection[TupleRow]):
     """Fails with psycopg.OperationalError, for good, when an answer takes more than `patience` s.
@@ -26,13 +29,32 @@ class BoundedConnection(AsyncConnection[TupleRow]):
     """
 
     patience: float | None = None
+    _late: asyncio.TimerHandle | None = None
 
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Wait as psycopg does. Every statement, fetch and notification passes here."""
         if self.patience is None:
             return await super().wait(gen, interval, timeout)
-        late = asyncio.get_running_loop().call_later(self.patience, cut, self)
+        self._cut_after(self.patience)
         try:
             return await super().wait(gen, interval, timeout)
         finally:
-            late.cancel()
+            self._cut_after(None)
+
+    async def cancel_safe(self, *, timeout: float = 30.0) -> None:
+        """Ask the server to end what is under way.
+
+        So does psycopg when a task that waits is cancelled, and then waits for the statement's end:
+        here for PARTING at most. A server that is gone would not confirm anything either.
+        """
+        if self._late is not None:
+            self._cut_after(PARTING)
+            timeout = min(timeout, PARTING)
+        await super().cancel_safe(timeout=timeout)
+
+    def _cut_after(self, seconds: float | None) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        if seconds is not None:
+            self._late = asyncio.get_running_loop().call_later(seconds, cut, self)

@@ -9,8 +9,7 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any, Literal, TextIO, assert_never, cast
 
-import structlog
-
+from service.contract.forms import Form, Write, entry, writing
 from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
@@ -63,36 +62,23 @@ class Unfailing:
             self._stream.flush()
 
 
-def logger(level: Level, form: Literal["auto", "json", "console"], process: str) -> Observer:
+def logger(level: Level, form: Form, process: str) -> Observer:
     """Set logging up for this process and return the observer that writes the log."""
-    structlog.contextvars.clear_contextvars()
     stderr = cast("TextIO", Unfailing(sys.stderr))
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.add_log_level,
-    ]
-    if form == "console" or (form == "auto" and sys.stderr.isatty()):
-        final: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
-    else:
-        final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    structured = structlog.wrap_logger(
-        structlog.WriteLogger(stderr),
-        processors=[*shared, *final],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        process=process,
-    )
-    _adopt_libraries(stderr, shared, final)
-
-    least: int = getattr(logging, level.upper())
+    write = writing(form)
+    _adopt_libraries(stderr, write)
+    least = _number(level)
 
     def log(observation: Observation) -> None:
         if type(observation) is Redirected and least > logging.DEBUG:
             # Most observations are these, and nobody wants to read them.
             return
         wanted = level_of(observation)
-        if getattr(logging, wanted.upper()) < least:
+        if _number(wanted) < least:
             return
-        structured.log(getattr(logging, wanted.upper()), name_of(observation), **_told(observation))
+        told = {"process": process, **_told(observation)}
+        stderr.write(f"{write(entry(name_of(observation), wanted, told))}\n")
+        stderr.flush()
 
     return log
 
@@ -155,19 +141,27 @@ def _told(observation: Observation) -> dict[str, Any]:
     return told
 
 
-def _adopt_libraries(
-    stream: TextIO,
-    shared: list[structlog.typing.Processor],
-    final: list[structlog.typing.Processor],
-) -> None:
+def _number(level: Level) -> int:
+    number: int = getattr(logging, level.upper())
+    return number
+
+
+class _Adopted(logging.Formatter):
+    """A library's own line, in the form of ours."""
+
+    def __init__(self, write: Write) -> None:
+        super().__init__()
+        self._write = write
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {"exc_info": record.exc_info} if record.exc_info and record.exc_info[1] else {}
+        return self._write(entry(record.getMessage(), record.levelname.lower(), told))
+
+
+def _adopt_libraries(stream: TextIO, write: Write) -> None:
     """Let the libraries' own log lines take the same form, and silence what we report ourselves."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
-        )
-    )
+    handler.setFormatter(_Adopted(write))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

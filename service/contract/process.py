@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import NoReturn, TypeVar
 
 import psycopg
-import typer
 
 try:
     from uvloop import new_event_loop as _loop_factory
@@ -159,13 +158,13 @@ def _unraised(unraisable: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def command_line(app: Callable[..., object]) -> NoReturn:
-    """Run a Typer app and exit the process, with a plain sentence and a code for every failure."""
+def command_line(main: Callable[[], object]) -> NoReturn:
+    """Run `main` and exit the process, with a plain sentence and a code for every failure."""
     for number in _asked_to_end():
         # Even before there is a loop to stop: the embedded Postgres must not be left behind.
         signal.signal(number, _leave)
     try:
-        result = app(standalone_mode=False)
+        result = main()
     except (ConfigurationError, SchemaError, EncodingError, DurabilityError) as error:
         say(f"{error}")
         code = MISCONFIGURED
@@ -175,7 +174,7 @@ def command_line(app: Callable[..., object]) -> NoReturn:
     except psycopg.OperationalError as error:
         say(f"The database cannot be reached: {str(error).strip()}")
         code = UNREACHABLE
-    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
+    except (KeyboardInterrupt, asyncio.CancelledError):
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`… | head`); there is nobody to tell.

@@ -30,16 +30,20 @@ Reply = Callable[[str], bytes | None]
 class Server:
     """Answers each request with what `reply` says; None cuts the connection."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, pause: float = 0.0) -> None:
         self.reply = reply
+        self.pause = pause
         self.heads: list[str] = []
+        self.connections = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        self.connections += 1
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 self.heads.append(head)
+                await asyncio.sleep(self.pause)
                 if (answer := self.reply(head)) is None:
                     break
                 writer.write(answer)
@@ -52,10 +56,14 @@ class Server:
 
 
 async def sent(
-    reply: Reply, until: Callable[[Client], bool], *, patience: float = 5.0
+    reply: Reply,
+    until: Callable[[Client], bool],
+    *,
+    patience: float = 5.0,
+    pause: float = 0.0,
 ) -> tuple[Client, Server]:
-    """Send to a server that replies like that until something is true."""
-    server = Server(reply)
+    """Send to a server that replies like that, after a pause, until something is true."""
+    server = Server(reply, pause)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     client = Client(f"http://127.0.0.1:{port}", "r", PATHS, 200, connections=4, patience=patience)
@@ -119,6 +127,17 @@ async def test_patience_ends() -> None:
     """A request without an answer is given up; those that waited behind it never left."""
     client, _ = await sent(lambda _: b"HTTP/1.1 302 Found\r\n\r\n"[:-4], ended(8), patience=0.3)
     assert set(statuses(client.exchanges)) <= {NOTHING, UNSENT}
+
+
+async def test_a_client_that_is_behind() -> None:
+    """Who has waited too long for a connection never leaves, and costs nobody else's: whatever was
+    sent has its answer, over the connections there were.
+    """
+    client, server = await sent(by_kind, ended(200), patience=0.3, pause=0.1)
+    found = statuses(client.exchanges)
+    assert found[UNSENT] > 0
+    assert NOTHING not in found
+    assert client.connections == server.connections
 
 
 async def test_without_a_server_nothing_is_sent() -> None:

@@ -10,9 +10,9 @@ import typer
 from aiohttp.web import Application
 from prometheus_client import CollectorRegistry
 
-import relay.cli
-import service.cli
+from relay.cli import commands as relay_commands
 from relay.settings import RelaySettings
+from service.cli import commands as service_commands
 from service.contract.logs import level_of, name_of
 from service.contract.metrics import RelayMetrics, ServiceMetrics
 from service.contract.observations import Observation
@@ -50,8 +50,8 @@ def commands(app: typer.Typer, words: str) -> list[str]:
 
 
 COMMANDS = [
-    *commands(service.cli.app, "python -m service"),
-    *commands(relay.cli.app, "python -m relay"),
+    *commands(service_commands.app, "python -m service"),
+    *commands(relay_commands.app, "python -m relay"),
 ]
 
 

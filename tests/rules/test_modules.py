@@ -141,14 +141,45 @@ def test_importing_opens_nothing(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
+NO_PART_OF_A_START = {"alembic", "jinja2", "rich", "sqlalchemy", "structlog", "typer"}
+"""They migrate, make a page, write for a person on a terminal, read command lines."""
+
+
 @pytest.mark.process
-@pytest.mark.parametrize("package", ["service", "relay"])
-def test_a_start_loads_no_migrations(package: str) -> None:
-    """Nothing that migrates is loaded by who only serves: it would be a third of the start."""
-    ask = f"import sys, {package}.__main__, {package}.cli; print(*sys.modules)"
+@pytest.mark.parametrize(
+    "argv, command",
+    [
+        (["service"], "service.cli.serve"),
+        (["service", "serve"], "service.cli.serve"),
+        (["relay"], "relay.cli.run"),
+        (["relay", "run"], "relay.cli.run"),
+    ],
+    ids=" ".join,
+)
+def test_a_start_loads_what_it_needs(argv: list[str], command: str) -> None:
+    """Who only serves or relays does not load what only other commands and rare requests need."""
+    ask = (
+        f"import sys; sys.argv[1:] = {argv[1:]};"
+        f"from {argv[0]}.__main__ import command; print(command().__module__, *sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", ask], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    loaded = set(done.stdout.split())
-    assert "migrations" in loaded
-    assert set() == loaded & {"alembic", "sqlalchemy"}
+    asked, *loaded = done.stdout.split()
+    assert command == asked
+    assert {"migrations"} == set(loaded) & {*NO_PART_OF_A_START, "migrations"}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("package", ["service", "relay"])
+def test_other_commands_are_typers(package: str) -> None:
+    """Whatever is not plainly the start is for the whole command line to read."""
+    for argv in (["--help"], ["serve", "--help"], ["status"]):
+        ask = (
+            f"import sys; sys.argv[1:] = {argv};"
+            f"from {package}.__main__ import command; print(command().__module__)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", ask], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        )
+        assert f"{package}.cli.commands" == done.stdout.strip()

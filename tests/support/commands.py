@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 import typer
 
-from relay.cli import app
+from relay.cli.commands import app
+from service.contract.commands import carried_out
 from service.contract.postgres import Database
 from service.contract.process import command_line
 from tests.support.processes import url_of
@@ -40,7 +41,7 @@ def runner(
         def run(*argv: str) -> Done:
             monkeypatch.setattr("sys.argv", ["everyclick", *argv])
             with pytest.raises(SystemExit) as ended:
-                command_line(program)
+                command_line(lambda: carried_out(program))
             said = capsys.readouterr()
             assert isinstance(ended.value.code, int)
             return Done(ended.value.code, said.out, said.err)

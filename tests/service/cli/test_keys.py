@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service import cli, keys
+from service import keys
+from service.cli.commands import app
 from service.contract.postgres import Database
 from tests.support.commands import Run, runner
 
@@ -18,7 +19,7 @@ def run(
         connection.execute(
             "INSERT INTO users (email, password_hash) VALUES ('ada@example.com', '!')"
         )
-    return runner(monkeypatch, capsys, cli.app)(database)
+    return runner(monkeypatch, capsys, app)(database)
 
 
 def test_a_key_from_beginning_to_end(run: Run) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 
@@ -143,6 +143,25 @@ def test_libraries_take_the_same_form(written: Written) -> None:
     (line,) = written().splitlines()
     told = json.loads(line)
     assert ("careful with that", "warning") == (told["event"], told["level"])
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_librarys_failure_carries_its_trace(
+    written: Written, form: Literal["json", "console"]
+) -> None:
+    """So does what a library could not do; one that only says so has none to carry."""
+    logger("info", form, "service")
+    try:
+        raise ValueError("drill")
+    except ValueError:
+        logging.getLogger("some.library").exception("oh")
+    logging.getLogger("some.library").exception("no")  # noqa: LOG004 - that is the point
+    told = written()
+    assert "Traceback" in told
+    if form == "json":
+        first, second = map(json.loads, told.splitlines())
+        assert first["exception"].endswith("ValueError: drill")
+        assert "exception" not in second
 
 
 def test_auto_is_json_where_no_person_looks(written: Written) -> None:

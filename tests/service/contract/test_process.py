@@ -143,7 +143,6 @@ async def test_the_supervisors_end_is_ours(monkeypatch: pytest.MonkeyPatch) -> N
         (psycopg.OperationalError("connection refused"), 69, "connection refused"),
         (KeyboardInterrupt(), 130, ""),
         (asyncio.CancelledError(), 130, ""),
-        (typer.Abort(), 130, ""),
         (typer.BadParameter("say which"), 2, "say which"),
     ],
     ids=lambda value: type(value).__name__,
@@ -153,12 +152,11 @@ def test_exit_codes(
 ) -> None:
     """Every expected failure is a sentence on stderr and a code of its own; stdout stays empty."""
 
-    def app(*, standalone_mode: bool) -> None:
-        assert not standalone_mode
+    def main() -> None:
         raise error
 
     with pytest.raises(SystemExit) as ended:
-        command_line(app)
+        command_line(main)
     assert code == ended.value.code
     said = capsys.readouterr()
     assert words in said.err
@@ -170,23 +168,23 @@ def test_exit_codes(
 def test_results_are_exit_codes(result: object, code: int) -> None:
     """A command's number is the exit code, anything else means 0."""
     with pytest.raises(SystemExit) as ended:
-        command_line(lambda standalone_mode: result)
+        command_line(lambda: result)
     assert code == ended.value.code
 
 
 def test_a_bug_is_not_hidden() -> None:
     """An error nobody expected keeps its traceback."""
     with pytest.raises(ZeroDivisionError):
-        command_line(lambda standalone_mode: 1 // 0)
+        command_line(lambda: 1 // 0)
 
 
 def test_a_closed_pipe_is_no_news() -> None:
     """When the reader of our output goes away (`… | head`), we end quietly."""
     program = (
         "from service.contract.process import command_line\n"
-        "def app(standalone_mode):\n"
+        "def main():\n"
         "    for n in range(100_000): print(n)\n"
-        "command_line(app)\n"
+        "command_line(main)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -203,15 +201,12 @@ def test_a_closed_pipe_is_no_news() -> None:
 def test_a_full_disk_is_no_news_either() -> None:
     """Words that nobody can keep change neither the course nor the exit code."""
     program = """
-import typer
 from service.contract.process import command_line, say
-app = typer.Typer()
-@app.command()
 def speak() -> int:
     say("hello")
     print("done")
     return 0
-command_line(app)
+command_line(speak)
 """
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

@@ -1,0 +1,27 @@
+"""All commands of `python -m relay`."""
+
+from __future__ import annotations
+
+import typer
+
+from relay.cli import dead_letters, process, rollups
+from relay.cli.run import run
+from service.contract.commands import carried_out
+
+app = typer.Typer(
+    help="Moves clicks from the outbox to where they are counted. Without a command: run.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.command()(process.drain)
+app.command()(process.status)
+app.command()(rollups.verify)
+app.command()(rollups.rebuild)
+app.add_typer(dead_letters.app, name="dead-letters")
+
+
+def main() -> object:
+    """Carry out the command that is named."""
+    return carried_out(app)

@@ -1,0 +1,16 @@
+"""run: what the relay is there for, and does when no command is named."""
+
+from __future__ import annotations
+
+from relay import runner
+from relay.cli.session import opened
+from relay.settings import RelaySettings
+from service.contract import process
+
+
+def run() -> int:
+    """Move events from the outbox until told to stop (the default)."""
+    settings = RelaySettings.load()
+    with opened(settings) as database:
+        process.introduce(database)
+        return process.run(runner.run(settings, database))

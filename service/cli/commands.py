@@ -1,0 +1,30 @@
+"""All commands of `python -m service`."""
+
+from __future__ import annotations
+
+import typer
+
+from service.cli import keys, links, process, setup, tokens, users
+from service.cli.serve import serve
+from service.contract.commands import carried_out
+
+app = typer.Typer(
+    help="Short links whose clicks are never lost. Without a command: serve.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+app.command()(process.migrate)
+app.command()(process.check)
+app.command()(process.health)
+app.command()(setup.setup)
+app.command()(tokens.token)
+app.add_typer(users.app, name="user")
+app.add_typer(links.app, name="link")
+app.add_typer(keys.app, name="key")
+
+
+def main() -> object:
+    """Carry out the command that is named."""
+    return carried_out(app)

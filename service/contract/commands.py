@@ -1,0 +1,17 @@
+"""A process's commands, as Typer reads them from the command line."""
+
+from __future__ import annotations
+
+import typer
+
+
+def carried_out(app: typer.Typer) -> object:
+    """Run the command that the process's arguments name; return what it returns.
+
+    Raises KeyboardInterrupt for a prompt that somebody left, else what the command raises; the
+    error of a wrong usage has a `show` method and an `exit_code`.
+    """
+    try:
+        return app(standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
