@@ -162,6 +162,9 @@ class Mover:
         drastic = not is_transient(error) or is_drastic(error)
         hung = seconds if isinstance(error, psycopg.errors.QueryCanceled) else 0.0
         stream.pace.failed(events, drastic=drastic, hung=hung)
+        if not stream.in_hand:
+            # What took the batch down is looked for where it stands, with nothing left out before it.
+            stream.try_those_left()
         if len(stream.in_hand) == 1:
             (event,) = stream.in_hand
             if self._blame.failed(event.message_id):

@@ -71,7 +71,7 @@ class Stream:
         """A batch of up to so many was moved; when it was a short one, those left out come next."""
         self.left += moved.left_out
         if moved.claimed < size or self.left >= LEFT:
-            self._try_those_left()
+            self.try_those_left()
 
     def tried(
         self, events: Sequence[PendingEvent], refused: Container[MessageId], size: int
@@ -79,7 +79,7 @@ class Stream:
         """Of up to so many events, moved one by one, some were refused."""
         self.in_hand = ()
         if len(events) < size:
-            self._try_those_left()
+            self.try_those_left()
             return
         self.one_by_one = max(self.one_by_one - size, 0)
         if self.resemblance is None:
@@ -93,6 +93,7 @@ class Stream:
         elif avoided and avoided != self.avoided:
             self.one_by_one, self.sieved, self.avoided = 0, True, avoided
 
-    def _try_those_left(self) -> None:
+    def try_those_left(self) -> None:
+        """Leave out nothing any more; those that were left out come first, each for itself."""
         self.one_by_one, self.since, self.left = self.left, HEAD, 0
         self.sieved, self.avoided, self.resemblance = False, (), None

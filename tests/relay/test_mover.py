@@ -887,6 +887,35 @@ async def test_good_ones_that_look_like_poison(
     assert {1} == {number for number, _ in await attempts(db)}
 
 
+async def test_a_killer_behind_what_was_left_out(
+    db: AsyncConnection, database: Database, make_mover: MakeMover
+) -> None:
+    """It is found as soon as any: no event that was left out makes the batches grow again."""
+    link = await make_link(db)
+    for n in range(600):
+        await make_event(db, link, user_agent="poison" if n % 2 else None)
+    sent = await make_events(db, link, 500)
+    killer = await make_event(db, link, user_agent="killer")
+    sent += await make_events(db, link, 500)
+    await do_on_insert(db, "killer", "PERFORM pg_terminate_backend(pg_backend_pid())")
+    await db.execute("ALTER FUNCTION refuse() RENAME TO kill")
+    await db.execute("ALTER TRIGGER refuse ON clicks RENAME TO kill")
+    await refuse(db, "poison")
+    mover = make_mover(max_attempts=1)
+    losses = 0
+    while await count(db, "outbox"):
+        async with await database.aconnect() as connection:
+            try:
+                await one_pass(mover, connection)
+            except psycopg.OperationalError:
+                losses += 1
+        assert losses <= 10
+    assert killer in await message_ids(db, "dead_letters")
+    assert set(sent) <= await message_ids(db, "clicks")
+    assert (1300, 301) == (await count(db, "clicks"), await count(db, "dead_letters"))
+    assert await rollups_equal_clicks(db)
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_any_mixture(
     db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch, seed: int
