@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from relay.blame import Blame
 from relay.events import PendingEvent
-from relay.frontier import Frontier
+from relay.frontier import HEAD, Frontier
 from relay.pace import Pace
 from relay.settlement import ASIDE, Settlement, Terms, failure
 from relay.store.clicks import Moved, clicks_move, clicks_move_each
@@ -110,6 +110,10 @@ class Mover:
             size = stream.apart()
             return *await self._each(connection, stream, size), size
         since = self._frontier.begin()
+        if since == HEAD and stream.left:
+            # A sweep, and those left out are the first it meets: they have waited long enough.
+            stream.try_those_left()
+            return await self._batch(connection, stream)
         try:
             moved, place = await clicks_move(
                 connection, since, size, fit=stream.sieved, avoided=stream.avoided

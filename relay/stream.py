@@ -39,7 +39,8 @@ class Stream:
     Apart, so that one that takes its batch down with it does so once and from then on goes with
     its like. `in_hand` is what was claimed and not yet moved, `one_by_one` how many events are still
     to be moved each for itself, from `since` on. `sieved`: whether batches leave out those that
-    break a CHECK or have a trait that is `avoided`; they are tried when the others are through.
+    break a CHECK or have a trait that is `avoided`; they are tried when the others are through, or at
+    the next sweep.
     """
 
     suspects: bool

@@ -916,6 +916,28 @@ async def test_a_killer_behind_what_was_left_out(
     assert await rollups_equal_clicks(db)
 
 
+async def test_what_was_left_out_waits_for_a_sweep(
+    db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where good events never end, one that looks like poison waits for the next sweep, no longer."""
+    monkeypatch.setattr("relay.stream.SAMPLE", 10)
+    monkeypatch.setattr("relay.frontier.SWEEP_WITHIN", 0.0)
+    link, other = await make_link(db), await make_link(db, "other")
+    for n in range(20):
+        await make_event(db, link, user_agent="poison", referrer=f"r{n}")
+    alike = await make_event(db, link)
+    await make_events(db, other, 100)
+    await refuse(db, "poison")
+    mover = make_mover(batch_size=50, backoff_seconds=60.0)
+    while not await count(db, "clicks"):
+        assert await mover.move(db)
+    assert alike not in await message_ids(db, "clicks")
+    for _ in range(5):
+        await make_events(db, other, 50)
+        assert await mover.move(db)
+    assert alike in await message_ids(db, "clicks")
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_any_mixture(
     db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch, seed: int
