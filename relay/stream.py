@@ -56,8 +56,10 @@ class Stream:
 
     def apart(self) -> int:
         """Return how many events may be moved one by one in the next transaction."""
-        sample = EACH if self.resemblance is None else max(SAMPLE, self.resemblance.tried)
-        return min(self.pace.size, EACH, sample)
+        if self.resemblance is None or self.pace.failures:
+            # All of a sample may have met what should pass: among more there may be others.
+            return min(self.pace.size, EACH)
+        return min(self.pace.size, EACH, max(SAMPLE, self.resemblance.tried))
 
     def refused(self, error: psycopg.Error, since: Place) -> None:
         """A batch that began at this place was refused; not for its size, nor for the moment."""

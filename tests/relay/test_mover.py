@@ -1075,6 +1075,25 @@ async def test_passing_errors_of_all_that_is_due_hold_up_nobody(
     assert [(20, 0, True)] == await cursor.fetchall()
 
 
+async def test_a_sample_that_meets_a_passing_error_throughout(
+    db: AsyncConnection, make_mover: MakeMover
+) -> None:
+    """It is raised twice, as for all that is due; then more are tried, and only the others step aside."""
+    link = await make_link(db)
+    for _ in range(150):
+        await make_event(db, link, user_agent="odd")
+    sent = await make_events(db, link, 200)
+    await refuse(db, "odd", "40001")
+    mover = make_mover()
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            await mover.move(db)
+    await one_pass(mover, db)
+    assert set(sent) == await message_ids(db, "clicks")
+    cursor = await db.execute("SELECT count(*), max(attempts) FROM outbox")
+    assert [(150, 0)] == await cursor.fetchall()
+
+
 @pytest.mark.parametrize("max_attempts", [1, 2])
 @pytest.mark.parametrize("sqlstate", ["P0001", "40001", "42883", "57014", "EC001"])
 async def test_a_dead_letter_that_is_refused_holds_up_nobody(
