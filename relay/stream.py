@@ -92,9 +92,10 @@ class Stream:
         avoided = self.resemblance.avoided()
         if not self.one_by_one:
             # Tried, all of them; the next refusal may be of another kind.
-            self.resemblance = None
+            self.since, self.resemblance = HEAD, None
         elif avoided and avoided != self.avoided:
-            self.one_by_one, self.sieved, self.avoided = 0, True, avoided
+            self.one_by_one, self.since = 0, HEAD
+            self.sieved, self.avoided = True, avoided
 
     def try_those_left(self) -> None:
         """Leave out nothing any more; those that were left out come first, each for itself."""

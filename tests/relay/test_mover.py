@@ -938,6 +938,32 @@ async def test_what_was_left_out_waits_for_a_sweep(
     assert alike in await message_ids(db, "clicks")
 
 
+async def test_what_comes_before_a_refused_batch_is_seen(
+    db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its events have been tried, moving begins at the oldest again, one at a time too."""
+    link = await make_link(db)
+    await make_events(db, link, 10)
+    mover = make_mover(batch_size=10, backoff_seconds=60.0)
+    assert await mover.move(db)
+    await make_event(db, link, user_agent="poison")
+    await make_events(db, link, 30)
+    await refuse(db, "poison")
+    # Refused, and tried one by one; from then on the database is slow.
+    assert await mover.move(db)
+    assert await mover.move(db)
+    monkeypatch.setattr("relay.pace.SLOW", 0.0)
+    late = await make_event(db, link)
+    await db.execute(
+        "UPDATE outbox SET available_at = available_at - interval '1 hour' WHERE message_id = %s",
+        [late],
+    )
+    for _ in range(6):
+        await make_events(db, link, 10)
+        assert await mover.move(db)
+    assert late in await message_ids(db, "clicks")
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_any_mixture(
     db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch, seed: int
