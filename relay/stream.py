@@ -50,7 +50,7 @@ class Stream:
     one_by_one: int = 0
     since: Place = HEAD
     sieved: bool = False
-    avoided: Sequence[int] = ()
+    avoided: frozenset[int] = frozenset()
     left: int = 0
     resemblance: Resemblance | None = None
 
@@ -100,4 +100,4 @@ class Stream:
     def try_those_left(self) -> None:
         """Leave out nothing any more; those that were left out come first, each for itself."""
         self.one_by_one, self.since, self.left = self.left, HEAD, 0
-        self.sieved, self.avoided, self.resemblance = False, (), None
+        self.sieved, self.avoided, self.resemblance = False, frozenset(), None
