@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from relay.blame import Blame
 from relay.events import PendingEvent
-from relay.frontier import Frontier
+from relay.frontier import HEAD, Frontier
 from relay.pace import Pace
 from relay.settlement import ASIDE, Settlement, Terms, failure
 from relay.store.clicks import Moved, clicks_move, clicks_move_each
@@ -110,6 +110,10 @@ class Mover:
             size = stream.apart()
             return *await self._each(connection, stream, size), size
         since = self._frontier.begin()
+        if since == HEAD and stream.left:
+            # A sweep, and those left out are the first it meets: they have waited long enough.
+            stream.try_those_left()
+            return await self._batch(connection, stream)
         try:
             moved, place = await clicks_move(
                 connection, since, size, fit=stream.sieved, avoided=stream.avoided
@@ -162,6 +166,9 @@ class Mover:
         drastic = not is_transient(error) or is_drastic(error)
         hung = seconds if isinstance(error, psycopg.errors.QueryCanceled) else 0.0
         stream.pace.failed(events, drastic=drastic, hung=hung)
+        if not stream.in_hand:
+            # What took the batch down is looked for where it stands, with nothing left out before it.
+            stream.try_those_left()
         if len(stream.in_hand) == 1:
             (event,) = stream.in_hand
             if self._blame.failed(event.message_id):

@@ -34,18 +34,19 @@ class Resemblance:
         for trait in traits:
             self._refused.setdefault(trait, set()).add(self._refusals)
 
-    def avoided(self) -> list[int]:
+    def avoided(self) -> frozenset[int]:
         """Return a few traits that refused events have and others have not.
 
         Every refused event has one of them; none are returned when that cannot be had: a batch
         without them would be refused all the same.
         """
-        chosen: list[int] = []
+        chosen: set[int] = set()
         explained: set[int] = set()
         commonest = sorted(self._refused.items(), key=lambda each: len(each[1]), reverse=True)
         for trait, refusals in commonest:
             if len(refusals) < SHARED or trait in self._passed or refusals <= explained:
                 continue
-            chosen.append(trait)
+            chosen.add(trait)
             explained |= refusals
-        return chosen if len(explained) == self._refusals and len(chosen) <= MOST else []
+        found = len(explained) == self._refusals and len(chosen) <= MOST
+        return frozenset(chosen if found else ())

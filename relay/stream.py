@@ -39,7 +39,8 @@ class Stream:
     Apart, so that one that takes its batch down with it does so once and from then on goes with
     its like. `in_hand` is what was claimed and not yet moved, `one_by_one` how many events are still
     to be moved each for itself, from `since` on. `sieved`: whether batches leave out those that
-    break a CHECK or have a trait that is `avoided`; they are tried when the others are through.
+    break a CHECK or have a trait that is `avoided`; they are tried when the others are through, or at
+    the next sweep.
     """
 
     suspects: bool
@@ -49,14 +50,16 @@ class Stream:
     one_by_one: int = 0
     since: Place = HEAD
     sieved: bool = False
-    avoided: Sequence[int] = ()
+    avoided: frozenset[int] = frozenset()
     left: int = 0
     resemblance: Resemblance | None = None
 
     def apart(self) -> int:
         """Return how many events may be moved one by one in the next transaction."""
-        sample = EACH if self.resemblance is None else max(SAMPLE, self.resemblance.tried)
-        return min(self.pace.size, EACH, sample)
+        if self.resemblance is None or self.pace.failures:
+            # All of a sample may have met what should pass: among more there may be others.
+            return min(self.pace.size, EACH)
+        return min(self.pace.size, EACH, max(SAMPLE, self.resemblance.tried))
 
     def refused(self, error: psycopg.Error, since: Place) -> None:
         """A batch that began at this place was refused; not for its size, nor for the moment."""
@@ -71,7 +74,7 @@ class Stream:
         """A batch of up to so many was moved; when it was a short one, those left out come next."""
         self.left += moved.left_out
         if moved.claimed < size or self.left >= LEFT:
-            self._try_those_left()
+            self.try_those_left()
 
     def tried(
         self, events: Sequence[PendingEvent], refused: Container[MessageId], size: int
@@ -79,7 +82,7 @@ class Stream:
         """Of up to so many events, moved one by one, some were refused."""
         self.in_hand = ()
         if len(events) < size:
-            self._try_those_left()
+            self.try_those_left()
             return
         self.one_by_one = max(self.one_by_one - size, 0)
         if self.resemblance is None:
@@ -89,10 +92,12 @@ class Stream:
         avoided = self.resemblance.avoided()
         if not self.one_by_one:
             # Tried, all of them; the next refusal may be of another kind.
-            self.resemblance = None
+            self.since, self.resemblance = HEAD, None
         elif avoided and avoided != self.avoided:
-            self.one_by_one, self.sieved, self.avoided = 0, True, avoided
+            self.one_by_one, self.since = 0, HEAD
+            self.sieved, self.avoided = True, avoided
 
-    def _try_those_left(self) -> None:
+    def try_those_left(self) -> None:
+        """Leave out nothing any more; those that were left out come first, each for itself."""
         self.one_by_one, self.since, self.left = self.left, HEAD, 0
-        self.sieved, self.avoided, self.resemblance = False, (), None
+        self.sieved, self.avoided, self.resemblance = False, frozenset(), None

@@ -43,7 +43,7 @@ async def clicks_move(
     limit: int,
     *,
     fit: bool = False,
-    avoided: Sequence[int] = (),
+    avoided: frozenset[int] = frozenset(),
 ) -> tuple[Moved, Place]:
     """Turn up to `limit` due events, oldest first, into clicks; add the new ones to the rollup.
 

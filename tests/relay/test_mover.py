@@ -887,6 +887,83 @@ async def test_good_ones_that_look_like_poison(
     assert {1} == {number for number, _ in await attempts(db)}
 
 
+async def test_a_killer_behind_what_was_left_out(
+    db: AsyncConnection, database: Database, make_mover: MakeMover
+) -> None:
+    """It is found as soon as any: no event that was left out makes the batches grow again."""
+    link = await make_link(db)
+    for n in range(600):
+        await make_event(db, link, user_agent="poison" if n % 2 else None)
+    sent = await make_events(db, link, 500)
+    killer = await make_event(db, link, user_agent="killer")
+    sent += await make_events(db, link, 500)
+    await do_on_insert(db, "killer", "PERFORM pg_terminate_backend(pg_backend_pid())")
+    await db.execute("ALTER FUNCTION refuse() RENAME TO kill")
+    await db.execute("ALTER TRIGGER refuse ON clicks RENAME TO kill")
+    await refuse(db, "poison")
+    mover = make_mover(max_attempts=1)
+    losses = 0
+    while await count(db, "outbox"):
+        async with await database.aconnect() as connection:
+            try:
+                await one_pass(mover, connection)
+            except psycopg.OperationalError:
+                losses += 1
+        assert losses <= 10
+    assert killer in await message_ids(db, "dead_letters")
+    assert set(sent) <= await message_ids(db, "clicks")
+    assert (1300, 301) == (await count(db, "clicks"), await count(db, "dead_letters"))
+    assert await rollups_equal_clicks(db)
+
+
+async def test_what_was_left_out_waits_for_a_sweep(
+    db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where good events never end, one that looks like poison waits for the next sweep, no longer."""
+    monkeypatch.setattr("relay.stream.SAMPLE", 10)
+    monkeypatch.setattr("relay.frontier.SWEEP_WITHIN", 0.0)
+    link, other = await make_link(db), await make_link(db, "other")
+    for n in range(20):
+        await make_event(db, link, user_agent="poison", referrer=f"r{n}")
+    alike = await make_event(db, link)
+    await make_events(db, other, 100)
+    await refuse(db, "poison")
+    mover = make_mover(batch_size=50, backoff_seconds=60.0)
+    while not await count(db, "clicks"):
+        assert await mover.move(db)
+    assert alike not in await message_ids(db, "clicks")
+    for _ in range(5):
+        await make_events(db, other, 50)
+        assert await mover.move(db)
+    assert alike in await message_ids(db, "clicks")
+
+
+async def test_what_comes_before_a_refused_batch_is_seen(
+    db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its events have been tried, moving begins at the oldest again, one at a time too."""
+    link = await make_link(db)
+    await make_events(db, link, 10)
+    mover = make_mover(batch_size=10, backoff_seconds=60.0)
+    assert await mover.move(db)
+    await make_event(db, link, user_agent="poison")
+    await make_events(db, link, 30)
+    await refuse(db, "poison")
+    # Refused, and tried one by one; from then on the database is slow.
+    assert await mover.move(db)
+    assert await mover.move(db)
+    monkeypatch.setattr("relay.pace.SLOW", 0.0)
+    late = await make_event(db, link)
+    await db.execute(
+        "UPDATE outbox SET available_at = available_at - interval '1 hour' WHERE message_id = %s",
+        [late],
+    )
+    for _ in range(6):
+        await make_events(db, link, 10)
+        assert await mover.move(db)
+    assert late in await message_ids(db, "clicks")
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_any_mixture(
     db: AsyncConnection, make_mover: MakeMover, monkeypatch: pytest.MonkeyPatch, seed: int
@@ -1022,6 +1099,25 @@ async def test_passing_errors_of_all_that_is_due_hold_up_nobody(
         "SELECT count(*), max(attempts), min(available_at) > now() FROM outbox"
     )
     assert [(20, 0, True)] == await cursor.fetchall()
+
+
+async def test_a_sample_that_meets_a_passing_error_throughout(
+    db: AsyncConnection, make_mover: MakeMover
+) -> None:
+    """It is raised twice, as for all that is due; then more are tried, and only the others step aside."""
+    link = await make_link(db)
+    for _ in range(150):
+        await make_event(db, link, user_agent="odd")
+    sent = await make_events(db, link, 200)
+    await refuse(db, "odd", "40001")
+    mover = make_mover()
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            await mover.move(db)
+    await one_pass(mover, db)
+    assert set(sent) == await message_ids(db, "clicks")
+    cursor = await db.execute("SELECT count(*), max(attempts) FROM outbox")
+    assert [(150, 0)] == await cursor.fetchall()
 
 
 @pytest.mark.parametrize("max_attempts", [1, 2])
