@@ -32,7 +32,7 @@ EXCEPTION WHEN OTHERS THEN
         WHERE ctid = ANY (tuples) AND NOT event_traits(link_id, referrer, user_agent) && avoided;
 END $_$;
 
-CREATE FUNCTION public.clicks_move_each(message_ids uuid[]) RETURNS TABLE(message_id uuid, outcome text, code text, error text)
+CREATE FUNCTION public.clicks_move_each(message_ids uuid[]) RETURNS TABLE(message_id uuid, outcome text, code text, error text, traits bigint[])
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -53,9 +53,11 @@ BEGIN
         message_id := event.message_id;
         code := NULL;
         error := NULL;
+        traits := '{}';
         outcome := 'orphan';
         IF event.live THEN
             BEGIN
+                traits := event_traits(event.link_id, event.referrer, event.user_agent);
                 INSERT INTO clicks (
                     message_id, link_id, occurred_at, attempts, referrer, user_agent
                 ) VALUES (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.contract.events import LinkId, MessageId
@@ -12,11 +11,9 @@ from service.contract.events import LinkId, MessageId
 class PendingEvent:
     """A claimed row of the outbox; `attempts` handlings of it have failed.
 
-    `traits` are hashes of what it may have in common with others. The rest stays in Postgres: what
-    Python does not read, no bad value can break it with.
+    The rest stays in Postgres: what Python does not read, no bad value can break it with.
     """
 
     message_id: MessageId
     link_id: LinkId
     attempts: int
-    traits: Sequence[int] = ()

@@ -144,17 +144,19 @@ class Mover:
                 except Exception as error:  # noqa: BLE001 - whatever an event does is its own failure
                     errors[event.message_id] = error
             fit = [event.message_id for event in events if event.message_id not in errors]
-            moved, refused = await clicks_move_each(connection, fit)
-            passing = [refusal for refusal in refused.values() if is_transient(refusal)]
+            outcomes = await clicks_move_each(connection, fit)
+            passing = [refusal for refusal in outcomes.refused.values() if is_transient(refusal)]
             again = stream.pace.failures and len(events) < size
             if passing and len(passing) == len(fit) and not again:
                 # All of them: it may be the moment's fault. When all that is due meets it again,
                 # it steps aside for those to come.
                 raise passing[0]
-            settlement = await self._policy.terms.settle(connection, events, {**errors, **refused})
-        stream.tried(events, refused.keys(), size)
+            settlement = await self._policy.terms.settle(
+                connection, events, {**errors, **outcomes.refused}
+            )
+        stream.tried(outcomes, len(events), size)
         due = await outbox_suspects_due(connection)
-        return replace(moved, claimed=len(events), suspects_due=due), settlement
+        return replace(outcomes.moved, claimed=len(events), suspects_due=due), settlement
 
     def _failed(self, stream: Stream, error: psycopg.Error, seconds: float) -> None:
         """Make the next batch smaller, or put the error down to the event that is alone in hand."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -11,8 +11,7 @@ from relay.events import PendingEvent
 from relay.frontier import HEAD, Place
 from relay.pace import Pace
 from relay.resemblance import Resemblance
-from relay.store.clicks import Moved
-from service.contract.events import MessageId
+from relay.store.clicks import Moved, Outcomes
 
 EACH = 1000
 """Events that are moved one by one in one transaction, at most."""
@@ -76,19 +75,17 @@ class Stream:
         if moved.claimed < size or self.left >= LEFT:
             self.try_those_left()
 
-    def tried(
-        self, events: Sequence[PendingEvent], refused: Container[MessageId], size: int
-    ) -> None:
+    def tried(self, outcomes: Outcomes, claimed: int, size: int) -> None:
         """Of up to so many events, moved one by one, some were refused."""
         self.in_hand = ()
-        if len(events) < size:
+        if claimed < size:
             self.try_those_left()
             return
         self.one_by_one = max(self.one_by_one - size, 0)
         if self.resemblance is None:
             return
-        for event in events:
-            self.resemblance.learn(event.traits, refused=event.message_id in refused)
+        for message_id, traits in outcomes.traits.items():
+            self.resemblance.learn(traits, refused=message_id in outcomes.refused)
         avoided = self.resemblance.avoided()
         if not self.one_by_one:
             # Tried, all of them; the next refusal may be of another kind.

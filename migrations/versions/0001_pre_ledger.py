@@ -268,11 +268,12 @@ END $$;
 
 -- Moves events that the transaction has locked in the outbox. Each is inserted in a transaction of
 -- its own within this one, so that one that is refused stays as it was and undoes no other. Tells
--- what became of each: moved, duplicate, orphan, or refused with the code and text of its error.
+-- what became of each: moved, duplicate, orphan, or refused with the code and text of its error; and
+-- its traits, where they can be read.
 -- Sorted by key throughout, so that two that meet on a row wait for each other in one order. The
 -- relay's clicks_move does the same for a whole batch at once.
 CREATE FUNCTION clicks_move_each(message_ids uuid[])
-RETURNS TABLE (message_id uuid, outcome text, code text, error text)
+RETURNS TABLE (message_id uuid, outcome text, code text, error text, traits bigint[])
 LANGUAGE plpgsql
 -- Planned once, not for each event; and never by reading tables that are small just then.
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
@@ -293,9 +294,11 @@ BEGIN
         message_id := event.message_id;
         code := NULL;
         error := NULL;
+        traits := '{}';
         outcome := 'orphan';
         IF event.live THEN
             BEGIN
+                traits := event_traits(event.link_id, event.referrer, event.user_agent);
                 INSERT INTO clicks (
                     message_id, link_id, occurred_at, attempts, referrer, user_agent
                 ) VALUES (

@@ -72,7 +72,7 @@ LEFT JOIN last ON true
 
 -- name: clicks_move_each
 -- The same for events that are locked already, each for itself: what one does undoes no other.
-SELECT message_id, outcome, code, error FROM clicks_move_each(%(message_ids)s::uuid[])
+SELECT message_id, outcome, code, error, traits FROM clicks_move_each(%(message_ids)s::uuid[])
 
 -- name: clicks_months_missing
 -- The months from last month to some months ahead that have no partition: 2026-11, the oldest first.

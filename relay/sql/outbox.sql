@@ -40,7 +40,7 @@ ON CONFLICT (message_id) DO NOTHING
 
 -- name: outbox_claim_fresh
 -- Due events that have never failed, oldest first, locked for this transaction.
-SELECT message_id, link_id, attempts, event_traits(link_id, referrer, user_agent) AS traits
+SELECT message_id, link_id, attempts
 FROM outbox
 WHERE available_at <= now() AND attempts = 0
   AND (available_at, id) >= (%(since)s::timestamptz, %(since_id)s::bigint)
@@ -50,7 +50,7 @@ FOR UPDATE SKIP LOCKED
 
 -- name: outbox_claim_suspects
 -- Due events that have failed before, likewise. An index of their own makes that cheap.
-SELECT message_id, link_id, attempts, event_traits(link_id, referrer, user_agent) AS traits
+SELECT message_id, link_id, attempts
 FROM outbox
 WHERE available_at <= now() AND attempts > 0
 ORDER BY available_at, id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 import psycopg
@@ -35,6 +35,19 @@ class Moved:
     orphans: int = 0
     left_out: int = 0
     suspects_due: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of events that were moved each for itself.
+
+    `refused` are those that Postgres refused, and what for. `traits` are hashes of what events may
+    have in common with others: what they hold stays in Postgres.
+    """
+
+    moved: Moved = Moved()
+    refused: Mapping[MessageId, psycopg.Error] = field(default_factory=dict)
+    traits: Mapping[MessageId, Sequence[int]] = field(default_factory=dict)
 
 
 async def clicks_move(
@@ -73,29 +86,31 @@ async def clicks_move(
 
 async def clicks_move_each(
     connection: AsyncConnection, message_ids: Sequence[MessageId]
-) -> tuple[Moved, Mapping[MessageId, psycopg.Error]]:
+) -> Outcomes:
     """Move events that this transaction has claimed, each for itself.
 
-    Returns what Postgres refused beside what became of the rest; refused events stand in the outbox
-    as they were.
+    Refused ones stand in the outbox as they were.
     """
     if not message_ids:
-        return Moved(), {}
+        return Outcomes()
     # The same lock that a batch takes in its statement, for the same reason.
     await rollups_share(connection)
     cursor = await connection.execute(_SQL["clicks_move_each"], {"message_ids": message_ids})
     outcomes: Counter[str] = Counter()
     refused: dict[MessageId, psycopg.Error] = {}
-    for message_id, outcome, code, error in await cursor.fetchall():
+    traits: dict[MessageId, Sequence[int]] = {}
+    for message_id, outcome, code, error, has in await cursor.fetchall():
         outcomes[outcome] += 1
+        traits[MessageId(message_id)] = has
         if outcome == "refused":
             refused[MessageId(message_id)] = _error(code, error)
-    return Moved(
+    moved = Moved(
         claimed=len(message_ids),
         moved=outcomes["moved"],
         duplicates=outcomes["duplicate"],
         orphans=outcomes["orphan"],
-    ), refused
+    )
+    return Outcomes(moved, refused, traits)
 
 
 def _error(code: str, words: str) -> psycopg.Error:

@@ -865,6 +865,25 @@ async def test_poison_of_two_kinds(
     assert await rollups_equal_clicks(db)
 
 
+async def test_an_event_that_cannot_be_read(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """Damage to what an event holds is its own failure, whoever looks at it first."""
+    link = await make_link(db)
+    good = [await make_event(db, link, user_agent=None) for _ in range(40)]
+    bad = [await make_event(db, link, user_agent="poison") for _ in range(3)]
+    await refuse(db, "poison")
+    await db.execute(
+        "ALTER FUNCTION event_traits RENAME TO event_traits_read;"
+        " CREATE FUNCTION event_traits(link_id bigint, referrer text, user_agent text)"
+        " RETURNS bigint[] LANGUAGE plpgsql AS $$ BEGIN"
+        " IF user_agent = 'poison' THEN RAISE EXCEPTION 'damaged' USING ERRCODE = 'XX001'; END IF;"
+        " RETURN event_traits_read(link_id, referrer, user_agent); END $$"
+    )
+    await one_pass(make_mover(backoff_seconds=60.0), db)
+    assert set(good) == await message_ids(db, "clicks")
+    assert set(bad) == await message_ids(db, "outbox")
+    assert [(1, "DataCorrupted: damaged")] == await attempts(db)
+
+
 async def test_good_ones_that_look_like_poison(
     db: AsyncConnection, make_mover: MakeMover, observed: list[Observation]
 ) -> None:
