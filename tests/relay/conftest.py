@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from relay.events import PendingEvent
 from relay.mover import Mover, Policy
 from relay.settlement import Terms
-from service.contract.observations import Observation
+from service.contract.observations import BatchMoved, Observation
 
 MakeMover = Callable[..., Mover]
 
@@ -40,3 +40,8 @@ async def one_pass(mover: Mover, connection: AsyncConnection) -> None:
     """Move batches until nothing more is due, as the relay's job does."""
     while await mover.move(connection):
         pass
+
+
+def batches(observed: list[Observation]) -> list[BatchMoved]:
+    """The canonical lines of the batches so far."""
+    return [each for each in observed if isinstance(each, BatchMoved)]
