@@ -65,10 +65,13 @@ class Consumer:
         """Take no more jobs and let the one in hand end after its batch; `run` then returns."""
         self._queue.shutdown.set()
 
-    def wake(self) -> None:
-        """Look for a job now, should no notification come to say that there is one."""
+    def wake(self, *, missed: bool) -> None:
+        """Look for a job now, should no notification come to say that there is one.
+
+        `missed`: it came already. Whoever had the job in hand just then may have died with it.
+        """
         self._unasked = False
-        self._driver.wake()
+        self._driver.wake(missed=missed)
 
     async def do_unasked(self, job: JobName, reason: psycopg.Error) -> None:
         """Do a job that PgQueuer cannot be asked for, for the reason given."""

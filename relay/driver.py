@@ -82,9 +82,9 @@ class PoolDriver(Driver):
             # Silence may be the server's or the network's: only an answer tells.
             await session_alive(self._listener)
 
-    def wake(self) -> None:
-        """Say what the notification of a new job would have said, where none arrives."""
-        if self._deaf:
+    def wake(self, *, missed: bool) -> None:
+        """Say what the notification of a new job says, where none arrives or one was missed."""
+        if self._deaf or missed:
             for channel in self._callbacks:
                 self._tell(channel, _new_job(channel))
 

@@ -60,4 +60,4 @@ class Watcher:
             # Should whoever filled the queue be gone, this makes room in it.
             await server_strain(connection)
         else:
-            self._consumer.wake()
+            self._consumer.wake(missed=queued)
