@@ -84,13 +84,14 @@ class Stream:
         self.one_by_one = max(self.one_by_one - size, 0)
         if self.resemblance is None:
             return
-        for message_id, traits in outcomes.traits.items():
-            self.resemblance.learn(traits, refused=message_id in outcomes.refused)
-        avoided = self.resemblance.avoided()
         if not self.one_by_one:
             # Tried, all of them; the next refusal may be of another kind.
             self.since, self.resemblance = HEAD, None
-        elif avoided and avoided != self.avoided:
+            return
+        for message_id, traits in outcomes.traits.items():
+            self.resemblance.learn(traits, refused=message_id in outcomes.refused)
+        avoided = self.resemblance.avoided()
+        if avoided and avoided != self.avoided:
             self.one_by_one, self.since = 0, HEAD
             self.sieved, self.avoided = True, avoided
 

@@ -9,7 +9,9 @@ from aiohttp import web
 
 HEADER = "X-Request-Id"
 
-_FIT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PATTERN = "[A-Za-z0-9._-]{1,64}"
+
+_FIT = re.compile(PATTERN)
 
 
 def request_id(request: web.BaseRequest) -> str:

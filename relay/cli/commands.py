@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
 from relay.cli import dead_letters, process, rollups
 from relay.cli.run import run
-from service.contract.commands import carried_out
+from service.contract.commands import carried_out, program
 
-app = typer.Typer(
-    help="Moves clicks from the outbox to where they are counted. Without a command: run.",
-    no_args_is_help=False,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = program("Moves clicks from the outbox to where they are counted. Without a command: run.")
 app.command()(run)
 app.command()(process.drain)
 app.command()(process.status)

@@ -61,8 +61,9 @@ async def clicks_move(
     """Turn up to `limit` due events, oldest first, into clicks; add the new ones to the rollup.
 
     Events that have failed before are left where they are, and, if only those that `fit` are wanted,
-    those too that break a CHECK of clicks or have a trait that is `avoided`. One statement: on an autocommit connection it is the whole
-    transaction. Returns the place before which nothing fresh was left, but for those.
+    those too that break a CHECK of clicks or have a trait that is `avoided`. One statement: on an
+    autocommit connection it is the whole transaction. Returns the place before which nothing fresh
+    was left, but for those.
     """
     cursor = await connection.execute(
         _SQL["clicks_move"],

@@ -39,7 +39,7 @@ ANYWHERE = (BadRequest, TooSlow, BadExpectation, EveryclickError, Unavailable)
 REQUEST_ID = Header(
     request_ids.HEADER,
     "The request's name: the one that was sent along, if it was fit, else a new one.",
-    {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    {"type": "string", "pattern": f"^{request_ids.PATTERN}$"},
     always=True,
 )
 

@@ -15,6 +15,7 @@ from service.api.links.models import CODE
 from service.api.operation import Operation
 from service.api.site import Site
 from service.problems import ProblemDocument
+from service.redirects import ROUTE
 
 REF = "#/components/schemas/{model}"
 
@@ -45,7 +46,7 @@ def document(operations: Iterable[Operation], version: str, site: Site) -> Schem
     for operation in table:
         described = _operation(operation, refs)
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
-    paths[following.PATH] = following.described(refs, site)
+    paths[ROUTE] = following.described(refs, site)
     told = (*GENERAL, *following.TELLS, *(each for operation in table for each in operation.tells))
     return {
         "openapi": "3.1.0",

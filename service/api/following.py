@@ -7,9 +7,6 @@ from service.api.header import Schema
 from service.api.links.models import CODE, LOCATION
 from service.api.site import Site
 from service.errors import Gone, NotFound, TooManyRequests
-from service.redirects import ROUTE
-
-PATH = ROUTE
 
 REDIRECTS = {
     301: "To the link's target, for good.",

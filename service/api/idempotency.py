@@ -30,10 +30,12 @@ from service.store.idempotency import (
     idempotency_keep,
 )
 
+PATTERN = "[!-~]{1,255}"
+
 KEY = Header(
     "Idempotency-Key",
     "Makes it safe to send again for a day: it is done once, and answered the same.",
-    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    {"type": "string", "pattern": f"^{PATTERN}$"},
 )
 
 REPLAYED = Header(
@@ -42,7 +44,7 @@ REPLAYED = Header(
     {"type": "string", "const": "true"},
 )
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(PATTERN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import typer
-
 from service.cli import keys, links, process, setup, tokens, users
 from service.cli.serve import serve
-from service.contract.commands import carried_out
+from service.contract.commands import carried_out, program
 
-app = typer.Typer(
-    help="Short links whose clicks are never lost. Without a command: serve.",
-    no_args_is_help=False,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = program("Short links whose clicks are never lost. Without a command: serve.")
 app.command()(serve)
 app.command()(process.migrate)
 app.command()(process.check)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import typer
 
 
+def program(what: str) -> typer.Typer:
+    """Return a process's commands, none yet; `what` is what its help says first."""
+    return typer.Typer(help=what, add_completion=False, pretty_exceptions_enable=False)
+
+
 def carried_out(app: typer.Typer) -> object:
     """Run the command that the process's arguments name; return what it returns.
 

@@ -137,8 +137,8 @@ def test_a_failure_carries_its_trace(written: Written) -> None:
 def test_libraries_take_the_same_form(written: Written) -> None:
     """A library's warning is a JSON line like ours, its chatter is not written."""
     logger("info", "json", "service")
-    logging.getLogger("some.library").warning("careful with %s", "that")
-    logging.getLogger("some.library").info("chatter")
+    logging.getLogger("somebody.else").warning("careful with %s", "that")
+    logging.getLogger("somebody.else").info("chatter")
     logging.getLogger("aiohttp.server").error("malformed request")
     (line,) = written().splitlines()
     told = json.loads(line)
@@ -154,8 +154,8 @@ def test_a_librarys_failure_carries_its_trace(
     try:
         raise ValueError("drill")
     except ValueError:
-        logging.getLogger("some.library").exception("oh")
-    logging.getLogger("some.library").exception("no")  # noqa: LOG004 - that is the point
+        logging.getLogger("somebody.else").exception("oh")
+    logging.getLogger("somebody.else").exception("no")  # noqa: LOG004 - that is the point
     told = written()
     assert "Traceback" in told
     if form == "json":
