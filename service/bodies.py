@@ -14,9 +14,9 @@ from pydantic_core import ErrorDetails
 
 from service.destinations import Destinations
 from service.errors import (
+    FieldProblem,
     Invalid,
     Malformed,
-    Problem,
     Refused,
     TooLarge,
     TooSlow,
@@ -162,7 +162,7 @@ def checked(
         raise Invalid([_fault(detail, prefix) for detail in error.errors()[:PROBLEMS]]) from error
 
 
-def _fault(detail: ErrorDetails, prefix: str) -> Problem:
+def _fault(detail: ErrorDetails, prefix: str) -> FieldProblem:
     pointer = "".join(prefix + _token(str(step)) for step in detail["loc"])
     kind = detail["type"]
     cause = detail.get("ctx", {}).get("error")
@@ -175,9 +175,9 @@ def _fault(detail: ErrorDetails, prefix: str) -> Problem:
     return _problem(pointer, f"{detail['msg']}.", "wrong_type" if "_type" in kind else "bad_value")
 
 
-def _problem(pointer: str, detail: str, code: str) -> Problem:
+def _problem(pointer: str, detail: str, code: str) -> FieldProblem:
     # A name may have half a surrogate pair, which no answer can.
-    return Problem(pointer[:100].encode(errors="replace").decode(), detail, code)
+    return FieldProblem(pointer[:100].encode(errors="replace").decode(), detail, code)
 
 
 def _token(name: str) -> str:

@@ -39,7 +39,7 @@ from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FieldProblem:
     """One field's problem: `pointer` is a JSON pointer or a parameter's name."""
 
     pointer: str
@@ -70,7 +70,7 @@ class EveryclickError(Exception):
         super().__init__(detail or self.title)
         self.detail = detail
         self.headers = headers or {}
-        self.problems: Sequence[Problem] = ()
+        self.problems: Sequence[FieldProblem] = ()
 
 
 class BadRequest(EveryclickError):
@@ -172,7 +172,7 @@ class Invalid(EveryclickError):
 
     status, code, title = 422, "invalid", "Some fields cannot be accepted"
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
         super().__init__("; ".join(f"{p.pointer}: {p.detail}" for p in problems))
         self.problems = tuple(problems)
         if len(self.problems) == 1:

@@ -16,6 +16,7 @@ from service.contract.observations import DatabaseUnavailable, RequestFailed, Re
 from service.errors import (
     BadExpectation,
     EveryclickError,
+    FieldProblem,
     MethodNotAllowed,
     NotFound,
     TooLarge,
@@ -42,17 +43,7 @@ _OURS = {error.status: error for error in (NotFound, MethodNotAllowed, TooLarge)
 _METHODS = hdrs.METH_ALL
 
 
-class FieldProblem(BaseModel):
-    """What is wrong with one field: `pointer` is a JSON pointer (RFC 6901) or a parameter's name."""
-
-    model_config = ConfigDict(frozen=True)
-
-    pointer: str
-    detail: str
-    code: str
-
-
-class ProblemDocument(BaseModel):
+class Problem(BaseModel):
     """What went wrong (RFC 9457); `code` is stable and for programs, the rest is for people."""
 
     model_config = ConfigDict(frozen=True)
@@ -145,26 +136,18 @@ def answer(error: EveryclickError, name: str | None = None) -> web.Response:
 
     `name` is the request's; one that cannot be read has none, and gets a new one.
     """
-    document = ProblemDocument(
+    document = Problem(
         title=error.title,
         status=error.status,
         code=error.code,
         detail=error.detail or None,
-        errors=field_problems(error) or None,
+        errors=list(error.problems) or None,
         request_id=name or new_request_id(),
     )
     response = _response(document, error.headers)
     if error.headers.get(hdrs.CONNECTION) == "close":
         response.force_close()
     return response
-
-
-def field_problems(error: EveryclickError) -> list[FieldProblem]:
-    """Return what is wrong with each field, as it is answered."""
-    return [
-        FieldProblem(pointer=problem.pointer, detail=problem.detail, code=problem.code)
-        for problem in error.problems
-    ]
 
 
 def _translated(error: web.HTTPException, name: str) -> web.StreamResponse:
@@ -175,13 +158,13 @@ def _translated(error: web.HTTPException, name: str) -> web.StreamResponse:
         allow = error.headers.get(hdrs.ALLOW)
         return answer(ours(headers={hdrs.ALLOW: allow} if allow else None), name)
     status = HTTPStatus(error.status)
-    document = ProblemDocument(
+    document = Problem(
         title=status.phrase, status=status, code=status.name.lower(), request_id=name
     )
     return _response(document, {})
 
 
-def _response(document: ProblemDocument, headers: dict[str, str]) -> web.Response:
+def _response(document: Problem, headers: dict[str, str]) -> web.Response:
     return web.Response(
         status=document.status,
         body=document.model_dump_json(exclude_none=True).encode(),

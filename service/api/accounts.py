@@ -8,15 +8,14 @@ from aiohttp import web
 from psycopg import AsyncConnection
 from pydantic import AfterValidator, WithJsonSchema
 
-from service import accounts
+from service import accounts, sessions
 from service.api.operation import CALLER, Answer, Operation, respond
-from service.api.sessions import COOKIE, Begun, begun, begun_by, signed_in
+from service.api.sessions import COOKIE, Session, begin_session, session_model, signed_in
 from service.api.times import Instant
 from service.bodies import Body, body
 from service.connections import connection, hashing
-from service.errors import EmailTaken, Invalid, Problem, Refused, SignupClosed, TooManyRequests
+from service.errors import EmailTaken, FieldProblem, Invalid, Refused, SignupClosed, TooManyRequests
 from service.lifespan import SETTINGS
-from service.sessions import Session
 from service.store.users import User, admin_exists, admins_lock_shared, user_create
 from service.throttle import allow
 
@@ -60,7 +59,7 @@ class Account(Answer):
     created_at: Instant
 
 
-class SignedUp(Account, Begun):
+class AccountCreated(Account, Session):
     """A new account and its first session."""
 
 
@@ -77,7 +76,7 @@ async def signup(request: web.Request) -> web.Response:
         user = await user_create(held, wanted.email, password_hash)
         if user is None:
             raise EmailTaken("Log in, or use another e-mail.")
-        session = await begun(request, held, user)
+        session = await begin_session(request, held, user)
     return signed_up(request, user, session)
 
 
@@ -91,14 +90,14 @@ async def hashed(request: web.Request, pointer: str, password: str, email: str) 
     try:
         accounts.new_password(password, email)
     except Refused as error:
-        raise Invalid([Problem(pointer, str(error), error.code)]) from error
+        raise Invalid([FieldProblem(pointer, str(error), error.code)]) from error
     async with hashing(request) as passwords:
         return await passwords.hash(password)
 
 
-def signed_up(request: web.Request, user: User, session: Session) -> web.Response:
+def signed_up(request: web.Request, user: User, session: sessions.Session) -> web.Response:
     """Answer with a new account and its first session: 201."""
-    answer = SignedUp(**_account(user).model_dump(), **begun_by(session).model_dump())
+    answer = AccountCreated(**_account(user).model_dump(), **session_model(session).model_dump())
     return signed_in(request, session, answer, status=201)
 
 
@@ -122,7 +121,7 @@ OPERATIONS = (
         access="anyone",
         summary="Make an account and begin its first session.",
         body=Signup,
-        answers={201: SignedUp},
+        answers={201: AccountCreated},
         tells=(COOKIE,),
         errors=(SignupClosed, EmailTaken, TooManyRequests),
     ),

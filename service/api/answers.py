@@ -26,7 +26,7 @@ from service.errors import (
     Unavailable,
     UnsupportedType,
 )
-from service.problems import ProblemDocument
+from service.problems import Problem
 
 Refs = Mapping[tuple[type[BaseModel], JsonSchemaMode], Schema]
 """Where each model is described."""
@@ -129,7 +129,7 @@ def problems(
     by_status: dict[int, dict[str, str]] = {}
     for error in found:
         by_status.setdefault(error.status, {})[error.code] = error.title
-    content = {"application/problem+json": {"schema": refs[ProblemDocument, "serialization"]}}
+    content = {"application/problem+json": {"schema": refs[Problem, "serialization"]}}
     return {
         str(status): {
             "description": "; ".join(f"{title} (`{code}`)" for code, title in told.items()),

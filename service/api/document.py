@@ -14,7 +14,7 @@ from service.api.header import Schema
 from service.api.links.models import CODE
 from service.api.operation import Operation
 from service.api.site import Site
-from service.problems import ProblemDocument
+from service.problems import Problem
 from service.redirects import ROUTE
 
 REF = "#/components/schemas/{model}"
@@ -62,7 +62,7 @@ def document(operations: Iterable[Operation], version: str, site: Site) -> Schem
 
 
 def _schemas(table: list[Operation]) -> tuple[Refs, Schema]:
-    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(ProblemDocument, "serialization")]
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Problem, "serialization")]
     for operation in table:
         if operation.body is not None:
             wanted.append((operation.body, "validation"))

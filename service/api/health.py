@@ -13,13 +13,13 @@ from service.errors import Unavailable
 from service.lifespan import DRAINING, READINESS
 
 
-class Alive(Answer):
+class Health(Answer):
     """The process lives."""
 
     status: Literal["ok"] = "ok"
 
 
-class Ready(Answer):
+class Readiness(Answer):
     """The service can do its work."""
 
     status: Literal["ready"] = "ready"
@@ -29,7 +29,7 @@ class Ready(Answer):
 
 async def healthz(_: web.Request) -> web.Response:
     """Answer while the process lives, whatever the database does: no reason to restart it."""
-    return respond(Alive())
+    return respond(Health())
 
 
 async def readyz(request: web.Request) -> web.Response:
@@ -41,7 +41,7 @@ async def readyz(request: web.Request) -> web.Response:
     if request.app[DRAINING].begun:
         raise Unavailable("This process is leaving.")
     await request.app[READINESS].probe()
-    return respond(Ready(schema=SCHEMA_HEAD))
+    return respond(Readiness(schema=SCHEMA_HEAD))
 
 
 OPERATIONS = (
@@ -52,7 +52,7 @@ OPERATIONS = (
         handler=healthz,
         access="anyone",
         summary="Tell whether the process lives.",
-        answers={200: Alive},
+        answers={200: Health},
     ),
     Operation(
         id="isReady",
@@ -61,6 +61,6 @@ OPERATIONS = (
         handler=readyz,
         access="anyone",
         summary="Tell whether the service can do its work.",
-        answers={200: Ready},
+        answers={200: Readiness},
     ),
 )

@@ -22,7 +22,7 @@ from psycopg import AsyncConnection
 from service.accounts import UserId
 from service.api.header import Header
 from service.api.operation import Answer, responded
-from service.errors import Invalid, KeyReused, Malformed, Problem
+from service.errors import FieldProblem, Invalid, KeyReused, Malformed
 from service.store.idempotency import (
     Remembered,
     idempotency_claim,
@@ -102,7 +102,7 @@ def _key(request: web.Request) -> str | None:
         return None
     if len(given) > 1 or not _KEY.fullmatch(given[0]):
         raise Invalid(
-            [Problem(KEY.name, "Give it once, 1 to 255 visible ASCII characters.", "bad_key")]
+            [FieldProblem(KEY.name, "Give it once, 1 to 255 visible ASCII characters.", "bad_key")]
         )
     return given[0]
 

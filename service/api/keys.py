@@ -15,18 +15,12 @@ from service.bodies import Body, body
 from service.connections import connection
 from service.errors import NotFound, TooManyKeys
 from service.keys import KeyId, Scope
-from service.store.api_keys import (
-    ApiKey,
-    api_key_create,
-    api_key_revoke,
-    api_keys_lock,
-    api_keys_of_user,
-)
+from service.store import api_keys as store
 
 _BIGINT_DIGITS = 18
 
 
-class NewKey(Body):
+class ApiKeyCreate(Body):
     """What a key is made of: what will use it, what it may do, and until when."""
 
     name: Annotated[str, AfterValidator(keys.name)]
@@ -38,7 +32,7 @@ class NewKey(Body):
     expires_at: Expiry | None = None
 
 
-class KeyShown(Answer):
+class ApiKey(Answer):
     """A key without its secret; `last_used_at` is right to the minute."""
 
     id: int
@@ -50,38 +44,38 @@ class KeyShown(Answer):
     revoked_at: Instant | None
 
 
-class KeyMade(KeyShown):
+class ApiKeyCreated(ApiKey):
     """A new key; `key` is told this once."""
 
     key: str
 
 
-class KeysListed(Answer):
+class ApiKeyList(Answer):
     """An account's keys, newest first."""
 
-    keys: list[KeyShown]
+    keys: list[ApiKey]
 
 
 async def create(request: web.Request) -> web.Response:
     """Make a key: 201; 409 when the account has as many as it may."""
     user = request[CALLER]
-    wanted = await body(request, NewKey)
+    wanted = await body(request, ApiKeyCreate)
     key = keys.written(secrets.token_bytes(keys.SECRET_BYTES))
     async with connection(request) as held, held.transaction():
-        await api_keys_lock(held, user.id)
-        made = await api_key_create(
+        await store.api_keys_lock(held, user.id)
+        made = await store.api_key_create(
             held, user.id, wanted.name, keys.digest(key), wanted.scopes, wanted.expires_at
         )
         if made is None:
             raise TooManyKeys(f"Revoke one first: {keys.ACTIVE_LIMIT} may be active.")
-    return respond(KeyMade(**_shown(made).model_dump(), key=key), status=201)
+    return respond(ApiKeyCreated(**_shown(made).model_dump(), key=key), status=201)
 
 
 async def listing(request: web.Request) -> web.Response:
     """List one's own keys."""
     async with connection(request) as held:
-        found = await api_keys_of_user(held, request[CALLER].id)
-    return respond(KeysListed(keys=[_shown(each) for each in found]))
+        found = await store.api_keys_of_user(held, request[CALLER].id)
+    return respond(ApiKeyList(keys=[_shown(each) for each in found]))
 
 
 async def revoke(request: web.Request) -> web.Response:
@@ -93,13 +87,13 @@ async def revoke(request: web.Request) -> web.Response:
     if not (given.isascii() and given.isdigit() and len(given) <= _BIGINT_DIGITS):
         raise NotFound("You have no such key.")
     async with connection(request) as held:
-        if await api_key_revoke(held, request[CALLER].id, KeyId(int(given))) is None:
+        if await store.api_key_revoke(held, request[CALLER].id, KeyId(int(given))) is None:
             raise NotFound("You have no such key.")
     return web.Response(status=204)
 
 
-def _shown(key: ApiKey) -> KeyShown:
-    return KeyShown(
+def _shown(key: store.ApiKey) -> ApiKey:
+    return ApiKey(
         id=key.id,
         name=key.name,
         scopes=key.scopes,
@@ -118,8 +112,8 @@ OPERATIONS = (
         handler=create,
         access="session",
         summary="Make an API key; it is shown this once.",
-        body=NewKey,
-        answers={201: KeyMade},
+        body=ApiKeyCreate,
+        answers={201: ApiKeyCreated},
         errors=(TooManyKeys,),
     ),
     Operation(
@@ -129,7 +123,7 @@ OPERATIONS = (
         handler=listing,
         access="session",
         summary="List one's own API keys, and when each was last used.",
-        answers={200: KeysListed},
+        answers={200: ApiKeyList},
     ),
     Operation(
         id="revokeKey",

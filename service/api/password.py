@@ -7,10 +7,10 @@ from aiohttp import web
 from service import accounts
 from service.api.accounts import Password, hashed
 from service.api.operation import CALLER, Operation
-from service.api.sessions import COOKIE, Begun, begun, begun_by, signed_in
+from service.api.sessions import COOKIE, Session, begin_session, session_model, signed_in
 from service.bodies import Body, body
 from service.connections import connection, hashing
-from service.errors import Invalid, Problem, Refused
+from service.errors import FieldProblem, Invalid, Refused
 from service.store.sessions import sessions_end
 from service.store.users import user_rehash
 from service.throttle import allow
@@ -26,7 +26,7 @@ class PasswordChange(Body):
 async def change(request: web.Request) -> web.Response:
     """Change the password and end every session; the answer is a new one: 200."""
     given, user = await body(request, PasswordChange), request[CALLER]
-    wrong = Invalid([Problem("/current", "It is not the password.", "wrong_password")])
+    wrong = Invalid([FieldProblem("/current", "It is not the password.", "wrong_password")])
     try:
         current = accounts.password(given.current)
     except Refused as error:
@@ -42,8 +42,8 @@ async def change(request: web.Request) -> web.Response:
         if not await user_rehash(held, user.id, user.password_hash, password_hash):
             raise wrong  # changed by another request meanwhile
         await sessions_end(held, user.id)
-        session = await begun(request, held, user)
-    return signed_in(request, session, begun_by(session), status=200)
+        session = await begin_session(request, held, user)
+    return signed_in(request, session, session_model(session), status=200)
 
 
 OPERATIONS = (
@@ -55,7 +55,7 @@ OPERATIONS = (
         access="session",
         summary="Change the password; every session ends, the answer is a new one.",
         body=PasswordChange,
-        answers={200: Begun},
+        answers={200: Session},
         tells=(COOKIE,),
     ),
 )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 from psycopg import AsyncConnection
 
-from service import accounts, cookies
+from service import accounts, cookies, sessions
 from service.api.header import Header
 from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.times import Instant
@@ -16,7 +16,6 @@ from service.connections import connection, hashing
 from service.errors import BadCredentials, Refused, TooManyRequests, Unavailable
 from service.identity import claimed
 from service.lifespan import PASSWORDS, SETTINGS, TOKENS
-from service.sessions import LIFETIME, Session, begin
 from service.store.sessions import session_end, sessions_end
 from service.store.users import User, user_by_email, user_rehash, user_stands
 from service.throttle import allow
@@ -39,7 +38,7 @@ class Login(Body):
     password: str
 
 
-class Begun(Answer):
+class Session(Answer):
     """A session: its bearer token, and when that ends."""
 
     token: str
@@ -63,13 +62,13 @@ async def login(request: web.Request) -> web.Response:
         async with connection(request) as held, held.transaction():
             # A password changed since it was checked has ended all sessions: no new one by the old.
             if await user_stands(held, user.id, user.password_hash):
-                session = await begun(request, held, user)
+                session = await begin_session(request, held, user)
                 break
     else:
         raise Unavailable("The account is being changed; try again.")
     await allowed.give_back()
     await _renew(request, user, password)
-    return signed_in(request, session, begun_by(session), status=200)
+    return signed_in(request, session, session_model(session), status=200)
 
 
 async def logout(request: web.Request) -> web.Response:
@@ -87,22 +86,24 @@ async def logout_all(request: web.Request) -> web.Response:
     return _signed_out(request)
 
 
-async def begun(request: web.Request, held: AsyncConnection, user: User) -> Session:
+async def begin_session(
+    request: web.Request, held: AsyncConnection, user: User
+) -> sessions.Session:
     """Begin a session of the user's, as part of the transaction."""
-    return await begin(held, request.app[TOKENS], user.id, datetime.now(UTC))
+    return await sessions.begin(held, request.app[TOKENS], user.id, datetime.now(UTC))
 
 
-def begun_by(session: Session) -> Begun:
+def session_model(session: sessions.Session) -> Session:
     """Tell a session to its bearer."""
-    return Begun(token=session.token, expires_at=session.expires_at)
+    return Session(token=session.token, expires_at=session.expires_at)
 
 
 def signed_in(
-    request: web.Request, session: Session, answer: Answer, *, status: int
+    request: web.Request, session: sessions.Session, answer: Answer, *, status: int
 ) -> web.Response:
     """Answer with a session's token, and give it to the browser as a cookie."""
     response = respond(answer, status=status)
-    seconds = int(LIFETIME.total_seconds())
+    seconds = int(sessions.LIFETIME.total_seconds())
     cookies.keep(response, request.app[SETTINGS], session.token, seconds=seconds)
     return response
 
@@ -145,7 +146,7 @@ OPERATIONS = (
         access="anyone",
         summary="Begin a session.",
         body=Login,
-        answers={200: Begun},
+        answers={200: Session},
         tells=(COOKIE,),
         errors=(BadCredentials, TooManyRequests),
     ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 from psycopg import AsyncConnection
 
-from service.api.accounts import Email, Password, SignedUp, hashed, signed_up
+from service.api.accounts import AccountCreated, Email, Password, hashed, signed_up
 from service.api.operation import Operation
-from service.api.sessions import COOKIE, begun
+from service.api.sessions import COOKIE, begin_session
 from service.bodies import Body, body
 from service.connections import connection
 from service.errors import AlreadySetUp, BadSetupToken, EmailTaken, TooManyRequests
@@ -44,7 +44,7 @@ async def setup(request: web.Request) -> web.Response:
         user = await user_create(held, wanted.email, password_hash, "admin")
         if user is None:
             raise EmailTaken("Use another e-mail, or `python -m service user role EMAIL admin`.")
-        session = await begun(request, held, user)
+        session = await begin_session(request, held, user)
     return signed_up(request, user, session)
 
 
@@ -62,7 +62,7 @@ OPERATIONS = (
         access="anyone",
         summary="Make the first admin, with the token that `python -m service setup` prints.",
         body=Setup,
-        answers={201: SignedUp},
+        answers={201: AccountCreated},
         tells=(COOKIE,),
         errors=(BadSetupToken, AlreadySetUp, EmailTaken, TooManyRequests),
     ),

@@ -14,15 +14,15 @@ from service.api.ownership import coded, owned
 from service.api.times import Instant
 from service.bodies import Query, query
 from service.connections import connection
-from service.errors import Forbidden, Invalid, NotFound, Problem, Refused
+from service.errors import FieldProblem, Forbidden, Invalid, NotFound, Refused
 from service.periods import Period
+from service.store import stats as store
 from service.store.links import link_by_code
-from service.store.stats import Stats, stats_read
 
 Date = Annotated[date, BeforeValidator(periods.day)]
 
 
-class Asked(Query):
+class StatsQuery(Query):
     """Which days to name, and what a day is."""
 
     days: Annotated[int, Field(ge=1, le=periods.DAYS_LIMIT)] | None = None
@@ -31,19 +31,19 @@ class Asked(Query):
     timezone: Annotated[str, BeforeValidator(periods.zone), Field(alias="tz")] = "UTC"
 
 
-class Day(Answer):
+class StatsDay(Answer):
     """A day and its clicks, at least one."""
 
     day: date
     clicks: int
 
 
-class Counted(Answer):
+class Stats(Answer):
     """A link's clicks: `total` of all time, `by_day` newest first, as they stood at `as_of`."""
 
     code: str
     total: int
-    by_day: list[Day]
+    by_day: list[StatsDay]
     timezone: str
     as_of: Instant
 
@@ -51,17 +51,17 @@ class Counted(Answer):
 async def stats(request: web.Request) -> web.Response:
     """Answer to the link's owner or an admin, from one snapshot: `total` covers `by_day`."""
     code = coded(request)
-    period = _period(query(request, Asked))
+    period = _period(query(request, StatsQuery))
     async with connection(request) as held:
         link = owned(await link_by_code(held, code), request[CALLER])
         try:
-            counted = await stats_read(held, link.id, period)
+            counted = await store.stats_read(held, link.id, period)
         except Refused as error:
             raise _invalid("tz", error) from error
     return respond(_counted(code, period, counted))
 
 
-def _period(asked: Asked) -> Period:
+def _period(asked: StatsQuery) -> Period:
     try:
         return periods.period(asked.timezone, asked.days, asked.first, asked.last)
     except Refused as error:
@@ -69,14 +69,14 @@ def _period(asked: Asked) -> Period:
 
 
 def _invalid(parameter: str, error: Refused) -> Invalid:
-    return Invalid([Problem(parameter, str(error), error.code)])
+    return Invalid([FieldProblem(parameter, str(error), error.code)])
 
 
-def _counted(code: str, period: Period, counted: Stats) -> Counted:
-    return Counted(
+def _counted(code: str, period: Period, counted: store.Stats) -> Stats:
+    return Stats(
         code=code,
         total=counted.total,
-        by_day=[Day(day=each.day, clicks=each.clicks) for each in counted.by_day],
+        by_day=[StatsDay(day=each.day, clicks=each.clicks) for each in counted.by_day],
         timezone=period.timezone,
         as_of=counted.as_of,
     )
@@ -90,8 +90,8 @@ OPERATIONS = (
         handler=stats,
         access="stats:read",
         summary="Tell how often a link was clicked, of all time and by day.",
-        query=Asked,
-        answers={200: Counted},
+        query=StatsQuery,
+        answers={200: Stats},
         errors=(Forbidden, NotFound),
     ),
 )

@@ -14,7 +14,7 @@ from service.contract.observations import (
     RequestServed,
 )
 from service.draining import Draining
-from service.errors import CodeTaken, Invalid, Problem, Unauthenticated
+from service.errors import CodeTaken, FieldProblem, Invalid, Unauthenticated
 from service.headers import EVERY
 from service.lifespan import DRAINING, HEADERS, OBSERVE
 from service.problems import ANYTHING, guarded, problems, unmatched
@@ -24,7 +24,7 @@ Client = TestClient[web.Request, web.Application]
 RAISED: dict[str, BaseException] = {
     "taken": CodeTaken("Choose another code."),
     "unauthenticated": Unauthenticated(),
-    "invalid": Invalid([Problem("/url", "Use https.", "unsafe_scheme")]),
+    "invalid": Invalid([FieldProblem("/url", "Use https.", "unsafe_scheme")]),
     "lost": psycopg.OperationalError("server closed the connection"),
     "pool": psycopg_pool.PoolTimeout("no connection"),
     "shed": psycopg_pool.TooManyRequests("too many"),

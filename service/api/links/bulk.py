@@ -14,15 +14,14 @@ from service import links
 from service.accounts import UserId
 from service.api.idempotency import KEY, REPLAYED, Kept, idempotent
 from service.api.links.making import TRIES
-from service.api.links.models import NewLink, Shown, shown
+from service.api.links.models import Link, LinkCreate, link_model
 from service.api.operation import CALLER, Answer, Operation
 from service.bodies import Body, checked, json_object
 from service.connections import connection
 from service.destinations import Destinations
-from service.errors import CodeTaken, EveryclickError, Invalid, KeyReused, Problem, Unavailable
+from service.errors import CodeTaken, EveryclickError, FieldProblem, Invalid, KeyReused, Unavailable
 from service.lifespan import DESTINATIONS, SETTINGS
-from service.problems import FieldProblem, field_problems
-from service.store.links import Link, NewRow, links_create
+from service.store import links as store
 
 MOST = 1000
 """Links in one call."""
@@ -34,10 +33,10 @@ AT_ONCE = 50
 """Links that are checked before redirects get their turn again."""
 
 
-class NewLinks(Body):
+class LinkBulkCreate(Body):
     """Links to be made. What is wrong with one is told in its result and keeps no other from it."""
 
-    PARTS: ClassVar = (NewLink,)
+    PARTS: ClassVar = (LinkCreate,)
 
     links: Annotated[
         list[Any],
@@ -45,7 +44,7 @@ class NewLinks(Body):
         WithJsonSchema(
             {
                 "type": "array",
-                "items": {"$ref": "#/components/schemas/NewLink"},
+                "items": {"$ref": "#/components/schemas/LinkCreate"},
                 "minItems": 1,
                 "maxItems": MOST,
             }
@@ -53,7 +52,7 @@ class NewLinks(Body):
     ]
 
 
-class Refusal(Answer):
+class LinkRefused(Answer):
     """A link that was not made, and why; the pointers lead into the body of the call."""
 
     status: Literal[409, 422, 503]
@@ -62,18 +61,18 @@ class Refusal(Answer):
     errors: list[FieldProblem]
 
 
-class Made(Answer):
+class LinkCreated(Answer):
     """A link that was made."""
 
     status: Literal[201] = 201
-    link: Shown
+    link: Link
 
 
-class Results(Answer):
+class LinkBulkResults(Answer):
     """A result for each link asked for, in the same order, and how many were made."""
 
     created: int
-    results: list[Made | Refusal]
+    results: list[LinkCreated | LinkRefused]
 
 
 async def create(request: web.Request) -> web.Response:
@@ -82,15 +81,17 @@ async def create(request: web.Request) -> web.Response:
     owner = request[CALLER].id
 
     async def work(held: AsyncConnection) -> Kept:
-        wanted = checked(NewLinks, said)
+        wanted = checked(LinkBulkCreate, said)
         found = await _made(held, owner, await _checked(wanted.links, request.app[DESTINATIONS]))
         settings = request.app[SETTINGS]
         results = [
-            Made(link=shown(each, settings)) if isinstance(each, Link) else _refusal(each)
+            LinkCreated(link=link_model(each, settings))
+            if isinstance(each, store.Link)
+            else _refusal(each)
             for each in found
         ]
-        created = sum(isinstance(each, Made) for each in results)
-        return Kept.of(Results(created=created, results=results), 200)
+        created = sum(isinstance(each, LinkCreated) for each in results)
+        return Kept.of(LinkBulkResults(created=created, results=results), 200)
 
     async with connection(request) as held:
         return await idempotent(held, request, owner, said, work)
@@ -98,15 +99,15 @@ async def create(request: web.Request) -> web.Response:
 
 async def _checked(
     items: Sequence[object], destinations: Destinations
-) -> list[NewLink | EveryclickError]:
+) -> list[LinkCreate | EveryclickError]:
     """Check each item; of those that want the same code the first may have it."""
-    found: list[NewLink | EveryclickError] = []
+    found: list[LinkCreate | EveryclickError] = []
     codes: set[str] = set()
     for number, item in enumerate(items):
         if number % AT_ONCE == 0:
             await asyncio.sleep(0)
         try:
-            wanted = checked(NewLink, item, context=destinations)
+            wanted = checked(LinkCreate, item, context=destinations)
         except Invalid as error:
             found.append(Invalid([_inside(number, problem) for problem in error.problems]))
             continue
@@ -119,25 +120,25 @@ async def _checked(
 
 
 async def _made(
-    held: AsyncConnection, owner: UserId, items: Sequence[NewLink | EveryclickError]
-) -> list[Link | EveryclickError]:
+    held: AsyncConnection, owner: UserId, items: Sequence[LinkCreate | EveryclickError]
+) -> list[store.Link | EveryclickError]:
     """Make the links, drawing new codes for those whose random one was taken."""
-    made: dict[int, Link] = {}
-    wanted = {n: item for n, item in enumerate(items) if isinstance(item, NewLink)}
+    made: dict[int, store.Link] = {}
+    wanted = {n: item for n, item in enumerate(items) if isinstance(item, LinkCreate)}
     waiting = dict(wanted)
     for _ in range(TRIES):
         if not waiting:
             break
         codes = _coded(waiting)
         rows = [_row(code, waiting[number]) for code, number in codes.items()]
-        for link in await links_create(held, owner, rows):
+        for link in await store.links_create(held, owner, rows):
             made[codes[link.code]] = link
         # A code that was wished for and is taken will be taken the next time too.
         waiting = {n: item for n, item in wanted.items() if n not in made and item.code is None}
     return [_result(number, item, made) for number, item in enumerate(items)]
 
 
-def _coded(waiting: Mapping[int, NewLink]) -> dict[str, int]:
+def _coded(waiting: Mapping[int, LinkCreate]) -> dict[str, int]:
     """A code for each item, and which one it is for."""
     codes = {item.code: number for number, item in waiting.items() if item.code is not None}
     for number, item in waiting.items():
@@ -148,13 +149,13 @@ def _coded(waiting: Mapping[int, NewLink]) -> dict[str, int]:
     return codes
 
 
-def _row(code: str, item: NewLink) -> NewRow:
-    return NewRow(code, item.url, item.title, item.expires_at, item.redirect_code)
+def _row(code: str, item: LinkCreate) -> store.NewRow:
+    return store.NewRow(code, item.url, item.title, item.expires_at, item.redirect_code)
 
 
 def _result(
-    number: int, item: NewLink | EveryclickError, made: Mapping[int, Link]
-) -> Link | EveryclickError:
+    number: int, item: LinkCreate | EveryclickError, made: Mapping[int, store.Link]
+) -> store.Link | EveryclickError:
     if isinstance(item, EveryclickError):
         return item
     if number in made:
@@ -166,21 +167,21 @@ def _result(
 
 def _taken(number: int) -> CodeTaken:
     error = CodeTaken("Choose another code.")
-    error.problems = (Problem(f"/links/{number}/code", error.detail, error.code),)
+    error.problems = (FieldProblem(f"/links/{number}/code", error.detail, error.code),)
     return error
 
 
-def _inside(number: int, problem: Problem) -> Problem:
-    return Problem(f"/links/{number}{problem.pointer}", problem.detail, problem.code)
+def _inside(number: int, problem: FieldProblem) -> FieldProblem:
+    return FieldProblem(f"/links/{number}{problem.pointer}", problem.detail, problem.code)
 
 
-def _refusal(error: EveryclickError) -> Refusal:
-    return Refusal.model_validate(
+def _refusal(error: EveryclickError) -> LinkRefused:
+    return LinkRefused.model_validate(
         {
             "status": error.status,
             "code": error.code,
             "detail": error.detail or str(error),
-            "errors": field_problems(error),
+            "errors": list(error.problems),
         }
     )
 
@@ -192,8 +193,8 @@ CREATE = Operation(
     handler=create,
     access="links:write",
     summary="Make up to 1,000 links; each has a result of its own, in the order of the call.",
-    body=NewLinks,
-    answers={200: Results},
+    body=LinkBulkCreate,
+    answers={200: LinkBulkResults},
     asks=(KEY,),
     tells=(REPLAYED,),
     errors=(KeyReused,),

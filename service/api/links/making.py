@@ -9,13 +9,13 @@ from service import links
 from service.accounts import UserId
 from service.api.etags import ETAG
 from service.api.idempotency import KEY, REPLAYED, Kept, idempotent
-from service.api.links.models import LOCATION, NewLink, Shown, etag, shown
+from service.api.links.models import LOCATION, Link, LinkCreate, etag, link_model
 from service.api.operation import CALLER, Operation
 from service.bodies import checked, json_object
 from service.connections import connection
 from service.errors import CodeTaken, KeyReused, Unavailable
 from service.lifespan import DESTINATIONS, SETTINGS
-from service.store.links import Link, link_create
+from service.store import links as store
 
 TRIES = 5
 """New codes that are tried; with 55^7 of them even a second try is rare."""
@@ -27,18 +27,18 @@ async def create(request: web.Request) -> web.Response:
     owner = request[CALLER].id
 
     async def work(held: AsyncConnection) -> Kept:
-        wanted = checked(NewLink, said, context=request.app[DESTINATIONS])
+        wanted = checked(LinkCreate, said, context=request.app[DESTINATIONS])
         link = await _made(held, wanted, owner)
         headers = {LOCATION.name: f"/api/v1/links/{link.code}", ETAG.name: etag(link)}
-        return Kept.of(shown(link, request.app[SETTINGS]), 201, headers)
+        return Kept.of(link_model(link, request.app[SETTINGS]), 201, headers)
 
     async with connection(request) as held:
         return await idempotent(held, request, owner, said, work)
 
 
-async def _made(held: AsyncConnection, wanted: NewLink, owner: UserId) -> Link:
+async def _made(held: AsyncConnection, wanted: LinkCreate, owner: UserId) -> store.Link:
     for _ in range(TRIES if wanted.code is None else 1):
-        link = await link_create(
+        link = await store.link_create(
             held,
             wanted.code or links.new_code(),
             wanted.url,
@@ -61,8 +61,8 @@ CREATE = Operation(
     handler=create,
     access="links:write",
     summary="Make a link. With an Idempotency-Key, the same one again when asked again.",
-    body=NewLink,
-    answers={201: Shown},
+    body=LinkCreate,
+    answers={201: Link},
     asks=(KEY,),
     tells=(LOCATION, ETAG, REPLAYED),
     errors=(CodeTaken, KeyReused),

@@ -22,7 +22,7 @@ from service.contract.events import RedirectCode
 from service.destinations import Destinations
 from service.errors import Refused
 from service.settings import ServiceSettings
-from service.store.links import Link
+from service.store import links as store
 
 
 def _target(url: str, info: ValidationInfo) -> str:
@@ -43,7 +43,7 @@ Code = Annotated[str, AfterValidator(links.wanted_code), WithJsonSchema(CODE)]
 Title = Annotated[str, AfterValidator(links.title)]
 
 
-class NewLink(Body):
+class LinkCreate(Body):
     """What a link is made of."""
 
     url: Url
@@ -60,7 +60,7 @@ def _fields_stay(schema: Schema) -> None:
         del each["default"]
 
 
-class Change(Body):
+class LinkPatch(Body):
     """What is to become of a link: fields not given stay, null clears a title or an end."""
 
     model_config = ConfigDict(json_schema_extra=_fields_stay)
@@ -72,13 +72,13 @@ class Change(Body):
     disabled: bool = False
 
     @model_validator(mode="after")
-    def _changes_something(self) -> Change:
+    def _changes_something(self) -> LinkPatch:
         if not self.model_fields_set:
             raise Refused("nothing_to_change", "Give at least one field.")
         return self
 
 
-class Page(Query):
+class LinkQuery(Query):
     """Which links to list; `owner` is for admins."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
@@ -86,7 +86,7 @@ class Page(Query):
     owner: str | None = None
 
 
-class Shown(Answer):
+class Link(Answer):
     """A link; `owner` is an e-mail, none when nobody has it."""
 
     code: str
@@ -100,10 +100,10 @@ class Shown(Answer):
     owner: str | None
 
 
-class Listed(Answer):
+class LinkList(Answer):
     """A page of links; `next` is the cursor of the one after it, none on the last."""
 
-    links: list[Shown]
+    links: list[Link]
     next: str | None
 
 
@@ -115,14 +115,14 @@ LOCATION = Header(
 )
 
 
-def etag(link: Link) -> str:
+def etag(link: store.Link) -> str:
     """Return the strong ETag of a link: another one for each change, and for each link of its code."""
     return f'"{link.id}.{link.version}"'
 
 
-def shown(link: Link, settings: ServiceSettings) -> Shown:
+def link_model(link: store.Link, settings: ServiceSettings) -> Link:
     """Return the link as it is answered."""
-    return Shown(
+    return Link(
         code=link.code,
         url=link.target,
         # From the settings only: what a client writes into Host must not end up in a link.

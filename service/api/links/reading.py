@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from service.accounts import email
 from service.api.etags import ETAG, IF_NONE_MATCH, is_known
 from service.api.header import Header
-from service.api.links.models import Listed, Page, Shown, etag, shown
+from service.api.links.models import Link, LinkList, LinkQuery, etag, link_model
 from service.api.operation import CALLER, Operation, respond
 from service.api.ownership import coded, owned
 from service.bodies import query
@@ -19,7 +19,6 @@ from service.contract.events import LinkId
 from service.errors import Forbidden, NotFound, Refused
 from service.lifespan import SETTINGS
 from service.store import links as store
-from service.store.links import Link
 from service.store.users import User, user_by_email
 
 LINK = Header(
@@ -31,7 +30,7 @@ LINK = Header(
 
 async def listing(request: web.Request) -> web.Response:
     """List one's own links, newest first; an admin lists anybody's, or all."""
-    page = query(request, Page)
+    page = query(request, LinkQuery)
     below = LinkId(int(page.cursor)) if page.cursor else store.NEWEST
     async with connection(request) as held:
         # One more than asked for tells whether there is a next page.
@@ -40,7 +39,7 @@ async def listing(request: web.Request) -> web.Response:
     settings = request.app[SETTINGS]
     following = str(listed[-1].id) if len(found) > page.limit else None
     return respond(
-        Listed(links=[shown(link, settings) for link in listed], next=following),
+        LinkList(links=[link_model(link, settings) for link in listed], next=following),
         headers=None if following is None else {LINK.name: _next(page, following)},
     )
 
@@ -54,10 +53,10 @@ async def read(request: web.Request) -> web.Response:
     headers = {ETAG.name: tag}
     if is_known(request, tag):
         return web.Response(status=304, headers=headers)
-    return respond(shown(link, request.app[SETTINGS]), headers=headers)
+    return respond(link_model(link, request.app[SETTINGS]), headers=headers)
 
 
-def _next(page: Page, cursor: str) -> str:
+def _next(page: LinkQuery, cursor: str) -> str:
     # Relative: whatever host and path the client came by, it goes on from there.
     asked = {"limit": page.limit, "cursor": cursor}
     if page.owner is not None:
@@ -66,8 +65,8 @@ def _next(page: Page, cursor: str) -> str:
 
 
 async def _found(
-    held: AsyncConnection, page: Page, user: User, below: LinkId, limit: int
-) -> list[Link]:
+    held: AsyncConnection, page: LinkQuery, user: User, below: LinkId, limit: int
+) -> list[store.Link]:
     if page.owner is None:
         return await store.links_of_owner(held, user.id, below, limit)
     if user.role != "admin":
@@ -89,8 +88,8 @@ OPERATIONS = (
         handler=listing,
         access="links:read",
         summary="List links, newest first; a Link header leads to the next page.",
-        query=Page,
-        answers={200: Listed},
+        query=LinkQuery,
+        answers={200: LinkList},
         tells=(LINK,),
         errors=(Forbidden,),
     ),
@@ -101,7 +100,7 @@ OPERATIONS = (
         handler=read,
         access="links:read",
         summary="Return a link, with the ETag of its state.",
-        answers={200: Shown, 304: None},
+        answers={200: Link, 304: None},
         asks=(IF_NONE_MATCH,),
         tells=(ETAG,),
         errors=(Forbidden, NotFound),
