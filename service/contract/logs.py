@@ -15,6 +15,7 @@ from service.contract.observations import (
     BatchMoved,
     ConnectionsCut,
     DatabaseReady,
+    DatabaseRefused,
     DatabaseUnavailable,
     DataLossAccepted,
     EventBuried,
@@ -118,6 +119,7 @@ def level_of(observation: Observation) -> Level:
             return "warning"
         case (
             EventBuried()
+            | DatabaseRefused()
             | JobFailed()
             | PartitionRefused()
             | RequestFailed()

@@ -11,6 +11,7 @@ from service.contract.observations import (
     BatchMoved,
     ConnectionsCut,
     DatabaseReady,
+    DatabaseRefused,
     DatabaseUnavailable,
     DataLossAccepted,
     EventBuried,
@@ -75,6 +76,11 @@ class ServiceMetrics:
             "Times the service found the database unavailable",
             registry=registry,
         )
+        self._refused = Counter(
+            "everyclick_service_database_refused",
+            "Times the database refused the service for a reason that waiting does not fix",
+            registry=registry,
+        )
 
     def __call__(self, observation: Observation) -> None:
         match observation:
@@ -87,6 +93,8 @@ class ServiceMetrics:
                 self._failures.inc()
             case DatabaseUnavailable():
                 self._unavailable.inc()
+            case DatabaseRefused():
+                self._refused.inc()
             case ConnectionsCut(reason=reason, number=number):
                 self._cut.labels(reason).inc(number)
             case _:
@@ -129,7 +137,7 @@ class RelayMetrics:
         )
         self._failures = Counter(
             "everyclick_relay_job_failures",
-            "Jobs that met an error nobody expected",
+            "Jobs that failed by an error that waiting does not fix",
             registry=registry,
         )
         self._refused = Counter(
@@ -157,11 +165,11 @@ class RelayMetrics:
             case ServerMeasured():
                 self._held_back.set(observation.held_back)
                 self._notifications.set(observation.notifications)
-            case JobFailed():
-                self._failures.inc()
+            case JobFailed(times=times):
+                self._failures.inc(times)
             case PartitionRefused():
                 self._refused.inc()
-            case DatabaseUnavailable():
+            case DatabaseUnavailable() | DatabaseRefused():
                 self._unavailable.inc()
             case (
                 Listening()

@@ -81,6 +81,16 @@ class DatabaseUnavailable:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseRefused:
+    """The database refused for a reason that waiting does not fix: a missing privilege, table, column
+    or function. `doing` is what failed.
+    """
+
+    doing: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseReady:
     """The database is reachable, at the right schema, and durable."""
 
@@ -181,10 +191,14 @@ class EventSetAside:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """A job of the relay met an error nobody expected; it will be asked for again."""
+    """A job of the relay failed by an error that waiting does not fix; it is tried again.
+
+    The same error is reported once a minute: `times` is how often it happened since the last report.
+    """
 
     job: str
     error: BaseException
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +262,7 @@ Observation = (
     | RequestFailed
     | ConnectionsCut
     | DatabaseUnavailable
+    | DatabaseRefused
     | DatabaseReady
     | DataLossAccepted
     | WorkerExited

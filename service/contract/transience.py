@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import psycopg
 
+from service.contract.observations import DatabaseRefused, DatabaseUnavailable
+
 _TRANSIENT_CLASSES = frozenset(
     {
         "08",  # connection exception
         "0A",  # a kept plan that does not fit its table any more
         "25",  # invalid transaction state: a primary turned read-only, a transaction timed out
         "26",  # a prepared statement that is somebody else's or gone
+        "28",  # the role may not log in
+        "3D",  # no database of this name
+        "3F",  # no schema of this name
         "40",  # rollback: serialization failure, deadlock
         "42",  # a table or column missing: a deployment half done, never one click's fault
         "53",  # insufficient resources: disk full, too many connections
@@ -29,6 +34,24 @@ def is_transient(error: psycopg.Error) -> bool:
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return error.sqlstate[:2] in _TRANSIENT_CLASSES
+
+
+_OPERATOR_CLASSES = frozenset({"28", "3D", "3F", "42"})
+
+
+def needs_operator(error: psycopg.Error) -> bool:
+    """Return true if waiting does not fix the error: a privilege, table, column or function is missing.
+
+    No event is at fault, so it costs no attempt; but a person has to change the database.
+    """
+    code = error.sqlstate
+    return code is not None and code[:2] in _OPERATOR_CLASSES and not is_stale(error)
+
+
+def observation(doing: str, error: psycopg.Error) -> DatabaseUnavailable | DatabaseRefused:
+    """Return the observation for an error of the database that is no event's fault."""
+    kind = DatabaseRefused if needs_operator(error) else DatabaseUnavailable
+    return kind(doing, str(error).strip())
 
 
 def is_stale(error: psycopg.Error) -> bool:

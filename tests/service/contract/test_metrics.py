@@ -43,6 +43,7 @@ def test_the_services_names(registry: CollectorRegistry) -> None:
         "everyclick_requests",
         "everyclick_request_failures",
         "everyclick_service_database_unavailable",
+        "everyclick_service_database_refused",
         "everyclick_connections_cut",
     } == names(registry)
 

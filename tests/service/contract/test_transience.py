@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from service.contract.transience import is_transient
+from service.contract.observations import DatabaseRefused, DatabaseUnavailable
+from service.contract.transience import is_transient, needs_operator, observation
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,36 @@ def test_lost_connection(error: psycopg.Error) -> None:
 def test_refused_before_it_was_sent(error: psycopg.Error) -> None:
     """An error that psycopg raised about a value is not transient."""
     assert not is_transient(error)
+
+
+@pytest.mark.parametrize(
+    "sqlstate, what",
+    [
+        ("42501", "insufficient privilege"),
+        ("42P01", "a table is missing"),
+        ("42703", "a column is missing"),
+        ("42883", "a function is missing"),
+        ("3F000", "a schema is missing"),
+        ("28000", "the role may not log in"),
+    ],
+)
+def test_waiting_does_not_fix_it(sqlstate: str, what: str) -> None:
+    """Such an error costs no event an attempt, and is not reported as an absent database."""
+    error = errors.lookup(sqlstate)("drill")
+    assert is_transient(error), what
+    assert needs_operator(error), what
+    assert DatabaseRefused("redirect", "drill") == observation("redirect", error)
+
+
+@pytest.mark.parametrize("sqlstate", ["08006", "42P05", "0A000", "40P01", "53100", "57014"])
+def test_waiting_or_another_connection_fixes_it(sqlstate: str) -> None:
+    """The others are: the database is away, full or busy, or the connection has a stale statement."""
+    error = errors.lookup(sqlstate)("drill")
+    assert is_transient(error) or sqlstate == "42P05"
+    assert not needs_operator(error)
+    assert DatabaseUnavailable("redirect", "drill") == observation("redirect", error)
+
+
+def test_a_connection_that_is_gone_is_unavailable() -> None:
+    """An error without a code comes from libpq."""
+    assert not needs_operator(psycopg.OperationalError("gone"))
