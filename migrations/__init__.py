@@ -46,13 +46,15 @@ def current(connect: Connect) -> str | None:
 def upgrade(connect: Connect, revision: str = "head") -> None:
     """Bring the database up to `revision`, in one transaction: all of it or nothing.
 
+    At "head" the functions are loaded too: only the newest tables are what they are written for.
+
     Raises psycopg.errors.LockNotAvailable when a table stays locked for more than 5 s, rather than
     queueing every redirect behind the wait.
     """
     from alembic import command
 
     with _unwrapped():
-        command.upgrade(_config(connect), revision)
+        command.upgrade(_config(connect, functions=revision == "head"), revision)
 
 
 def downgrade(connect: Connect, revision: str) -> None:
@@ -76,13 +78,14 @@ def _unwrapped() -> Iterator[None]:
         raise
 
 
-def _config(connect: Connect | None) -> Config:
+def _config(connect: Connect | None, *, functions: bool = False) -> Config:
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")
     config.attributes["connect"] = connect and partial(_transactional, connect)
+    config.attributes["functions"] = functions
     return config
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import psycopg
 from alembic import context
 from sqlalchemy import create_engine, pool, text
+
+from migrations import functions
 
 # Two `migrate` runs at once must not interleave; the number is arbitrary but never reused.
 LOCK = 7_204_316_011
@@ -21,6 +26,8 @@ def run() -> None:
         context.configure(connection=connection, transactional_ddl=True)
         with context.begin_transaction():
             context.run_migrations()
+            if context.config.attributes["functions"]:
+                functions.load(cast("psycopg.Connection", connection.connection.driver_connection))
 
 
 run()

@@ -90,7 +90,8 @@ BEGIN
 END $$;
 
 CREATE FUNCTION public.clicks_partition_make(at timestamp with time zone) RETURNS boolean
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
     AS $$
 DECLARE
     starts timestamptz := date_trunc('month', at, 'UTC');

@@ -37,10 +37,7 @@ GRANT USAGE ON SEQUENCE
     pgqueuer_id_seq, pgqueuer_log_id_seq, pgqueuer_schedules_id_seq, pgqueuer_statistics_id_seq
     TO everyclick_relay;
 
--- Months are made by the relay, and making a table takes its owner: the function lends that right
--- for this alone, and looks names up where only the owner may make any.
-ALTER FUNCTION clicks_partition_make(timestamptz) SECURITY DEFINER SET search_path = public, pg_temp;
-REVOKE EXECUTE ON FUNCTION clicks_partition_make(timestamptz) FROM PUBLIC;
+-- The function that makes a month runs as its owner: only the relay may call it.
 GRANT EXECUTE ON FUNCTION clicks_partition_make(timestamptz) TO everyclick_relay;
 
 COMMIT;

@@ -6,7 +6,7 @@ import psycopg
 
 from service.contract import statements
 
-SCHEMA_HEAD = "0003"
+SCHEMA_HEAD = "0004"
 """The revision of migrations/ that this code is written for; a test holds the two together."""
 
 _SQL = statements.load("service.contract")

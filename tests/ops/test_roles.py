@@ -262,7 +262,7 @@ def test_months_that_the_relay_may_not_make(handed_over: Database, tmp_path: Pat
     acting_as = acting(tmp_path / "relay", handed_over, AT_WORK[1])
     with handed_over.connect() as admin, heard_out(acting_as) as relay:
         admin.autocommit = True
-        # What a migration that makes the function anew leaves, until grants.sql has run again.
+        # What releases before 0004 left, until grants.sql had run again.
         admin.execute("ALTER FUNCTION clicks_partition_make SECURITY INVOKER")
         admin.execute("INSERT INTO links (code, target) VALUES ('kept', 'https://example.com/')")
         add_events(admin, value(admin, "SELECT id FROM links"), 3)
@@ -272,7 +272,7 @@ def test_months_that_the_relay_may_not_make(handed_over: Database, tmp_path: Pat
         refused = started.logged("partition_refused")
         assert [True] * 5 == ["permission denied" in line["error"] for line in refused]
         started.stop()
-        psql(as_role(handed_over, "everyclick_migrate"), "grants.sql")
+        migrations.upgrade(as_role(handed_over, "everyclick_migrate").connect)
         relay.relay()
         until(lambda: count(admin, "clicks_default") == 0, "the month")
         assert 3 == count(admin, "clicks")
