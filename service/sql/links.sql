@@ -55,7 +55,7 @@ LIMIT %(limit)s
 -- name: link_update
 -- Writes what may change of a link, as its next version.
 UPDATE links
-SET target = %(target)s, title = %(title)s, expires_at = %(expires_at)s,
+SET owner_id = %(owner_id)s, target = %(target)s, title = %(title)s, expires_at = %(expires_at)s,
     disabled_at = %(disabled_at)s, redirect_code = %(redirect_code)s, version = version + 1
 WHERE id = %(id)s
 RETURNING version

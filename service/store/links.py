@@ -118,12 +118,13 @@ async def links_all(connection: AsyncConnection, below: LinkId, limit: int) -> l
 async def link_update(connection: AsyncConnection, link: Link) -> Link:
     """Write what may change of a link and return it as its next version.
 
-    That is target, title, expires_at, disabled_at and redirect_code.
+    That is owner_id, target, title, expires_at, disabled_at and redirect_code.
     """
     cursor = await connection.execute(
         _SQL["link_update"],
         {
             "id": link.id,
+            "owner_id": link.owner_id,
             "target": link.target,
             "title": link.title,
             "expires_at": link.expires_at,
