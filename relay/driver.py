@@ -20,11 +20,16 @@ from psycopg import AsyncConnection, AsyncRawCursor, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from service.contract.bounded import answering_within
 from service.contract.pooler import behind_pooler
 from service.contract.session import session_alive
 
-HEARTBEAT = 5.0
+HEARTBEAT = 1.0
 """Seconds without a notification after which the listener's server is asked whether it is there."""
+
+ALIVE_SECONDS = 1.5
+"""Seconds the server has for that answer. A pooler may have no server connection free for so long:
+behind one the connection's own bound holds."""
 
 
 class PoolDriver(Driver):
@@ -80,7 +85,11 @@ class PoolDriver(Driver):
             async for note in self._listener.notifies(timeout=HEARTBEAT):
                 self._tell(note.channel, note.payload)
             # Silence may be the server's or the network's: only an answer tells.
-            await session_alive(self._listener)
+            if self._deaf:
+                await session_alive(self._listener)
+            else:
+                with answering_within(self._listener, ALIVE_SECONDS):
+                    await session_alive(self._listener)
 
     def wake(self, *, missed: bool) -> None:
         """Say what the notification of a new job says, where none arrives or one was missed."""

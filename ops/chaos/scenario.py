@@ -66,6 +66,8 @@ class Scenario:
     relays: int = 1
     through: Sequence[Side] = ()
     """Whose connections go through a proxy."""
+    hosts: Literal[1, 2] = 1
+    """Hosts that their DATABASE_URL names, each with a proxy of its own; the second refuses."""
     service: Mapping[str, str] = field(default_factory=dict)
     """The service's settings."""
     relay: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ops import smoke
 from ops.chaos.cluster import RELAY_ROLE, Cluster
@@ -51,6 +51,8 @@ class Scene:
     directory: Path
     processes: Processes
     ways: dict[Side, Proxy] = field(default_factory=dict)
+    second_ways: dict[Side, Proxy] = field(default_factory=dict)
+    """Where there are two hosts: the proxies of the second."""
     services: list[Kept] = field(default_factory=list)
     relays: list[Kept] = field(default_factory=list)
     seeded: dict[UUID, Fate] = field(default_factory=dict)
@@ -126,13 +128,25 @@ async def _environment(stack: AsyncExitStack, made: Scene, side: str) -> dict[st
     database = made.standing.entrance(made.database)
     for each in made.scenario.through:
         if each == side:
-            proxy, database = await stack.enter_async_context(proxied(database))
+            behind = database
+            proxy, database = await stack.enter_async_context(proxied(behind))
             proxy.chance = made.chance
             made.ways[each] = proxy
+            if made.scenario.hosts == 2:
+                second, other = await stack.enter_async_context(proxied(behind))
+                second.refuse = True
+                made.second_ways[each] = second
+                database = _two_hosts(database, other)
     # A pooler lets in whom it knows.
     if side == "relay" and made.standing.bouncer is None:
         database = replace(database, conninfo=make_conninfo(database.conninfo, user=RELAY_ROLE))
     return {"DATABASE_URL": url_of(database)}
+
+
+def _two_hosts(first: Database, second: Database) -> Database:
+    given = [conninfo_to_dict(each.conninfo) for each in (first, second)]
+    listed = {name: ",".join(str(each[name]) for each in given) for name in ("host", "port")}
+    return replace(first, conninfo=make_conninfo(first.conninfo, **listed))
 
 
 def _clock(directory: Path) -> dict[str, str]:

@@ -7,12 +7,15 @@ its answer then waits until TCP gives up, a quarter of an hour, or never.
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar
 
 from psycopg import AsyncConnection
 from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 
+from service.contract.servers import Servers
 from service.contract.wire import cut
 
 RV = TypeVar("RV")
@@ -30,6 +33,16 @@ class BoundedConnection(AsyncConnection[TupleRow]):
 
     patience: float | None = None
     _late: asyncio.TimerHandle | None = None
+
+    @classmethod
+    async def connect(  # type: ignore[override] # psycopg's options are handed on as they are
+        cls, conninfo: str = "", *, servers: Servers | None = None, **options: Any
+    ) -> Self:
+        """Connect as psycopg does, or to one of `servers`."""
+        connect = super().connect
+        if servers is None:
+            return await connect(conninfo, **options)
+        return await servers.connect(conninfo, lambda each: connect(each, **options))
 
     async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Wait as psycopg does. Every statement, fetch and notification passes here."""
@@ -58,3 +71,16 @@ class BoundedConnection(AsyncConnection[TupleRow]):
             self._late = None
         if seconds is not None:
             self._late = asyncio.get_running_loop().call_later(seconds, cut, self)
+
+
+@contextmanager
+def answering_within(connection: AsyncConnection, seconds: float | None) -> Iterator[None]:
+    """Bound each answer inside by so many seconds, whatever the connection's own bound is."""
+    if not isinstance(connection, BoundedConnection):
+        yield
+        return
+    before, connection.patience = connection.patience, seconds
+    try:
+        yield
+    finally:
+        connection.patience = before

@@ -25,6 +25,9 @@ from service.contract.settings import Settings
 PAUSE = 0.5
 """Seconds between two tries while the database does not answer."""
 
+ANSWER_SECONDS = 5.0
+"""Seconds an answer may take before the database counts as one that does not answer."""
+
 
 async def gate(
     database: Database, settings: Settings, observe: Observer, *, again: bool = False
@@ -62,7 +65,7 @@ async def pass_once(
     database: Database, settings: Settings, observe: Observer, *, again: bool = False
 ) -> None:
     """Try the gate once. Raises psycopg.OperationalError when the database does not answer."""
-    async with await database.aconnect("everyclick-gate") as connection:
+    async with await database.aconnect("everyclick-gate", patience=ANSWER_SECONDS) as connection:
         await encoding_check(connection)
         await (schema_serves if again else schema_check)(connection)
         try:

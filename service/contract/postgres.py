@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, cast
 
@@ -13,9 +13,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from service.contract.bounded import BoundedConnection
+from service.contract.bounded import BoundedConnection, answering_within
 from service.contract.embedded import EmbeddedPostgres
-from service.contract.pooler import pooler_notice
+from service.contract.pooler import PATIENCE, pooler_notice
+from service.contract.servers import Servers
 from service.contract.session import Session, session_configure
 from service.contract.settings import ConfigurationError, Settings
 
@@ -29,15 +30,19 @@ NOTHING: Session = {}
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An address that can be connected to. `where` says in words which database it is."""
+    """An address that can be connected to. `where` says in words which database it is.
+
+    Each connect has 2 s for each host, or what the address says by connect_timeout.
+    """
 
     kind: Literal["url", "libpq", "embedded"]
     conninfo: str
     where: str
     psql: str
+    servers: Servers = field(default_factory=Servers, repr=False, compare=False)
 
     def connect(self, application: str = "everyclick") -> psycopg.Connection:
-        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s.
+        """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s per host.
 
         It prepares no statement, pooler or not: it is for migrations, whose statements run once.
         """
@@ -55,7 +60,9 @@ class Database:
         It prepares no statement when a pooler stands between, and has no settings of its own then.
         With `patience`, no later answer is waited for longer than so many seconds.
         """
-        connection = await BoundedConnection.connect(self._conninfo(application), autocommit=True)
+        connection = await BoundedConnection.connect(
+            self._conninfo(application), servers=self.servers, autocommit=True
+        )
         try:
             await _settle(connection, session, patience)
         except BaseException:
@@ -79,7 +86,7 @@ class Database:
         """
         pool = AsyncConnectionPool(
             self._conninfo(application),
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "servers": self.servers},
             connection_class=BoundedConnection,
             configure=partial(_settle, session=session, patience=patience),
             name=application,
@@ -112,7 +119,8 @@ class Database:
 
 async def _settle(connection: BoundedConnection, session: Session, patience: float | None) -> None:
     await pooler_notice(connection)
-    await session_configure(connection, session)
+    with answering_within(connection, PATIENCE):
+        await session_configure(connection, session)
     connection.patience = patience
 
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from psycopg import AsyncConnection
 
 from service.contract import statements
-from service.contract.bounded import BoundedConnection
+from service.contract.bounded import answering_within
 from service.contract.pooler import behind_pooler
 
 _SQL = statements.load("service.contract")
@@ -24,6 +24,9 @@ LIVELY: Session = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    # Compiling a statement takes 0.1 to 1 s, none of ours that repeats runs as long. A session's
+    # plans cost what makes the planner compile as soon as enable_seqscan is off (before Postgres 18).
+    "jit": "off",
 }
 """For every connection that stays open."""
 
@@ -41,16 +44,10 @@ async def session_configure(connection: AsyncConnection, session: Session) -> No
 @asynccontextmanager
 async def unhurried(connection: AsyncConnection) -> AsyncIterator[None]:
     """Be in a transaction that may take as long as it takes, whatever the session's bounds are."""
-    patience = None
-    if isinstance(connection, BoundedConnection):
-        patience, connection.patience = connection.patience, None
-    try:
+    with answering_within(connection, None):
         async with connection.transaction():
             await session_unhurried(connection)
             yield
-    finally:
-        if isinstance(connection, BoundedConnection):
-            connection.patience = patience
 
 
 async def session_attended(connection: AsyncConnection) -> None:

@@ -102,6 +102,26 @@ class Stranded(_Way):
         self.way.strand()
 
 
+class FailedOver(Fault):
+    """The host in use falls silent, with every connection to it, and the other one takes over."""
+
+    name = "the host in use silent, the other one takes over"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        if not scene.second_ways:
+            raise ChaosError("The scenario has one host only.")
+        self.used, self.other = scene.ways, scene.second_ways
+
+    async def inject(self) -> None:
+        self.used, self.other = self.other, self.used
+        for way in self.used.values():
+            way.refuse = False
+            way.go_on()
+        for way in self.other.values():
+            way.hang()
+
+
 class Refused(_Way):
     """Every connection is reset and every new one closed at once, until healed."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ops.chaos.faults.network import CommitCut, Poor, Refused, Reset, Silent, Stranded
+from ops.chaos.faults.network import CommitCut, FailedOver, Poor, Refused, Reset, Silent, Stranded
 from ops.chaos.faults.places import BouncerKilled
 from ops.chaos.scenario import Holds, Scenario
 from tests.support.link import Toxics
@@ -62,6 +62,16 @@ SCENARIOS = (
         seconds=30,
         through=["relay"],
         holds=Holds(found_again=0.5, counted_again=10.0, found=1.0),
+    ),
+    Scenario(
+        "F25h",
+        "a failover between two hosts in DATABASE_URL, the one that was used silent",
+        [FailedOver],
+        gap=(8.0, 10.0),
+        seconds=60,
+        through=["service", "relay"],
+        hosts=2,
+        holds=Holds(found_again=3.5, counted_again=5.0),
     ),
     Scenario(
         "F26",

@@ -66,11 +66,11 @@ async def test_an_absent_database_is_waited_for(
     monkeypatch.setattr(module, "PAUSE", 0.001)
     tries = 0
 
-    async def aconnect(self: Database, application: str) -> AsyncConnection:
+    async def aconnect(self: Database, application: str, *, patience: float) -> AsyncConnection:
         nonlocal tries
         tries += 1
         chosen = database if tries > 5 else Database("url", "postgresql://127.0.0.1:1/x", "", "")
-        return await connect(chosen, application)
+        return await connect(chosen, application, patience=patience)
 
     connect = Database.aconnect
     monkeypatch.setattr(Database, "aconnect", aconnect)
