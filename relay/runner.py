@@ -86,8 +86,8 @@ def mover(settings: RelaySettings, observe: Observer) -> Mover:
 
 def observer(settings: RelaySettings, registry: CollectorRegistry) -> Observer:
     """Return the observer that logs and counts."""
-    log = logger(settings.log_level, settings.log_format, "relay")
     count = RelayMetrics(registry)
+    log = logger(settings.log_level, settings.log_format, "relay", count)
 
     def observe(observation: Observation) -> None:
         count(observation)

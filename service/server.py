@@ -110,8 +110,8 @@ def _quieten_collector() -> None:
 
 def observer(settings: ServiceSettings, registry: CollectorRegistry) -> Observer:
     """Return the observer that logs and counts."""
-    log = logger(settings.log_level, settings.log_format, "service")
     count = ServiceMetrics(registry)
+    log = logger(settings.log_level, settings.log_format, "service", count)
 
     def observe(observation: Observation) -> None:
         count(observation)

@@ -65,7 +65,7 @@ def rate(batches: Sequence[Batch], first: float | None = None) -> float:
 
 
 def batches(log: Path) -> list[Batch]:
-    """Return the batches a relay has told of in its log so far (LOG_LEVEL=info)."""
+    """Return the batches a relay has told of in its log so far (LOG_LEVEL=debug: a line each)."""
     found = []
     for line in log.read_text("utf-8", "replace").splitlines():
         if '"batch_moved"' in line:
@@ -126,7 +126,7 @@ def _told(stage: Stage, relays: int, environment: Mapping[str, str]) -> _Told:
         with stage.locked():
             drains = [
                 stack.enter_context(
-                    running(stage, "relay", "drain", LOG_LEVEL="info", **environment)
+                    running(stage, "relay", "drain", LOG_LEVEL="debug", **environment)
                 )
                 for _ in range(relays)
             ]

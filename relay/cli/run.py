@@ -6,10 +6,12 @@ from relay import runner
 from relay.cli.session import opened
 from relay.settings import RelaySettings
 from service.contract import process
+from service.contract.logs import open_log
 
 
 def run() -> int:
     """Move events from the outbox until told to stop (the default)."""
+    open_log("relay")
     settings = RelaySettings.load()
     with opened(settings) as database:
         process.introduce(database)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.cli.session import migrated
+from service.contract.logs import open_log
 from service.contract.postgres import database
 from service.contract.process import OK, introduce, run, say
 from service.server import serve as serve_app
@@ -13,6 +14,7 @@ from service.workers import supervise
 
 def serve() -> int:
     """Serve redirects, the API and statistics (the default)."""
+    open_log("service")
     settings = ServiceSettings.load()
     worker = this_worker()
     with database(settings, say) as chosen:

@@ -21,6 +21,7 @@ from service.contract.observations import (
     JobFailed,
     LinkPurged,
     Listening,
+    LogLinesDropped,
     LogPruned,
     Observation,
     PartitionRefused,
@@ -37,6 +38,14 @@ from service.contract.observations import (
 )
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+def _log_lines_dropped(registry: CollectorRegistry) -> Counter:
+    return Counter(
+        "everyclick_log_lines_dropped",
+        "Lines of the log that were not written",
+        registry=registry,
+    )
 
 
 class ServiceMetrics:
@@ -81,6 +90,7 @@ class ServiceMetrics:
             "Times the database refused the service for a reason that waiting does not fix",
             registry=registry,
         )
+        self._dropped = _log_lines_dropped(registry)
 
     def __call__(self, observation: Observation) -> None:
         match observation:
@@ -97,6 +107,8 @@ class ServiceMetrics:
                 self._refused.inc()
             case ConnectionsCut(reason=reason, number=number):
                 self._cut.labels(reason).inc(number)
+            case LogLinesDropped(lines=lines):
+                self._dropped.inc(lines)
             case _:
                 pass
 
@@ -150,6 +162,7 @@ class RelayMetrics:
             "Times the relay lost the database",
             registry=registry,
         )
+        self._dropped = _log_lines_dropped(registry)
 
     def __call__(self, observation: Observation) -> None:
         match observation:
@@ -171,6 +184,8 @@ class RelayMetrics:
                 self._refused.inc()
             case DatabaseUnavailable() | DatabaseRefused():
                 self._unavailable.inc()
+            case LogLinesDropped(lines=lines):
+                self._dropped.inc(lines)
             case (
                 Listening()
                 | Stopped()

@@ -193,7 +193,7 @@ class EventSetAside:
 class JobFailed:
     """A job of the relay failed by an error that waiting does not fix; it is tried again.
 
-    The same error is reported once a minute: `times` is how often it happened since the last report.
+    `times` is how often it happened since the last report.
     """
 
     job: str
@@ -254,6 +254,13 @@ class LinkPurged:
     clicks: int
 
 
+@dataclass(frozen=True, slots=True)
+class LogLinesDropped:
+    """So many lines of the log were not written: its reader did not keep up, or its disk is full."""
+
+    lines: int
+
+
 Observation = (
     Listening
     | Stopped
@@ -280,6 +287,7 @@ Observation = (
     | PartitionRefused
     | LogPruned
     | LinkPurged
+    | LogLinesDropped
 )
 
 Observer = Callable[[Observation], None]

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import NoReturn, TypeVar
 
 import psycopg
@@ -19,6 +20,7 @@ except ImportError:  # there is none for Windows
 
 from service.contract.embedded import EmbeddedPostgresError
 from service.contract.fitness import DurabilityError, EncodingError, SchemaError
+from service.contract.logs import Level, Stderr
 from service.contract.postgres import Database
 from service.contract.settings import ConfigurationError
 
@@ -46,9 +48,13 @@ def introduce(database: Database) -> None:
         say(f"Database: {database.where}\nLook inside: {database.psql}")
 
 
-def say(text: str) -> None:
-    """Tell the person at the terminal; stdout stays free for data. A full disk stops nobody."""
-    with suppress(OSError):
+def say(text: str, level: Level = "info") -> None:
+    """Write words for a person to stderr, or to the log once there is one. A full disk is no error."""
+    if isinstance(sys.stderr, Stderr):
+        sys.stderr.log.say(text, level)
+        return
+    # There is no stderr at all when the process was started without one.
+    with suppress(OSError, AttributeError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
@@ -135,7 +141,7 @@ def _leave(number: int, _: object) -> NoReturn:
 
 def _stay_deaf() -> None:
     # The interpreter takes its handlers away while it ends; what is ignored stays ignored.
-    sys.unraisablehook = _unraised
+    sys.unraisablehook = partial(_unraised, sys.unraisablehook)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) is _deaf:
             # Blocked first: one that arrived in between would have no handler to go to.
@@ -146,16 +152,19 @@ def _stay_deaf() -> None:
 def _let_go_of_stderr() -> None:
     # What a full disk has not taken would be tried once more at the very end, and change the code.
     try:
-        sys.stderr.flush()
+        if sys.stderr is not None:
+            sys.stderr.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _unraised(unraisable: sys.UnraisableHookArgs) -> None:
+def _unraised(
+    report: Callable[[sys.UnraisableHookArgs], object], unraisable: sys.UnraisableHookArgs
+) -> None:
     # Another thread may have been given a signal just before: Python tells that nobody took it.
     told = str(unraisable.exc_value)
     if not (isinstance(unraisable.exc_value, OSError) and told.endswith("due to race condition")):
-        sys.__unraisablehook__(unraisable)
+        report(unraisable)
 
 
 def command_line(main: Callable[[], object]) -> NoReturn:
@@ -166,13 +175,13 @@ def command_line(main: Callable[[], object]) -> NoReturn:
     try:
         result = main()
     except (ConfigurationError, SchemaError, EncodingError, DurabilityError) as error:
-        say(f"{error}")
+        say(f"{error}", "error")
         code = MISCONFIGURED
     except EmbeddedPostgresError as error:
-        say(f"{error}")
+        say(f"{error}", "error")
         code = UNREACHABLE
     except psycopg.OperationalError as error:
-        say(f"The database cannot be reached: {str(error).strip()}")
+        say(f"The database cannot be reached: {str(error).strip()}", "error")
         code = UNREACHABLE
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = INTERRUPTED

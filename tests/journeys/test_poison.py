@@ -24,7 +24,10 @@ def test_poison_is_buried_and_replayed(processes: Processes, sql: psycopg.Connec
         "SELECT message_id::text, link_id, occurred_at, to_jsonb(outbox) FROM outbox ORDER BY 1"
     ).fetchall()
     relay = processes.relay(
-        RELAY_FAULT_RATE="1", RELAY_MAX_ATTEMPTS="5", RELAY_BACKOFF_SECONDS="0.05"
+        RELAY_FAULT_RATE="1",
+        RELAY_MAX_ATTEMPTS="5",
+        RELAY_BACKOFF_SECONDS="0.05",
+        LOG_LEVEL="debug",  # a line for each event
     )
     until(lambda: counts(sql)["dead_letters"] == EVENTS, "all events buried")
     until(lambda: len(relay.logged("event_buried")) == EVENTS, "all burials told")

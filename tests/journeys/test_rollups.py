@@ -101,7 +101,7 @@ def test_beside_two_relays(
     """verify is never wrong and never waited for; what rebuild leaves is what a relay writes."""
     for number in range(LINKS):
         make_link(sql, f"link-{number}")
-    relays = [processes.relay(RELAY_BATCH_SIZE="50") for _ in range(2)]
+    relays = [processes.relay(RELAY_BATCH_SIZE="50", LOG_LEVEL="debug") for _ in range(2)]
     rounds = itertools.count()
     for number, name in enumerate(COMMANDS):
         told = moved(relays)

@@ -28,7 +28,7 @@ def test_one_relay_goes_on(
 ) -> None:
     """Kill -9 of one of two at work: the other ends it; once each, rollups equal, no deadlock."""
     links = [make_link(sql, f"two-{number}") for number in range(LINKS)]
-    relays = [processes.relay(RELAY_BATCH_SIZE="10") for _ in range(2)]
+    relays = [processes.relay(RELAY_BATCH_SIZE="10", LOG_LEVEL="debug") for _ in range(2)]
     with sql.transaction():
         for link in links:
             add_events(sql, link, EVENTS // LINKS)

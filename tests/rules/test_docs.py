@@ -119,12 +119,14 @@ def test_no_observation_is_made_up() -> None:
 
 def metrics() -> list[str]:
     """The names of every metric, as Prometheus shows them."""
-    registry = CollectorRegistry()
-    ServiceMetrics(registry)
-    RelayMetrics(registry)
+    service, relay = CollectorRegistry(), CollectorRegistry()
+    ServiceMetrics(service)
+    RelayMetrics(relay)
     return sorted(
-        f"{metric.name}_total" if metric.type == "counter" else metric.name
-        for metric in registry.collect()
+        {
+            f"{metric.name}_total" if metric.type == "counter" else metric.name
+            for metric in (*service.collect(), *relay.collect())
+        }
     )
 
 

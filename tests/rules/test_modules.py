@@ -17,6 +17,7 @@ SOFT, HARD = 200, 400
 
 READS_THE_ENVIRONMENT = {
     "service/contract/announcement.py": "who systemd wants to be told, and whether we are to tell",
+    "service/contract/logs.py": "LOG_FORMAT, for what is logged before the settings are read",
     "service/contract/settings.py": "NAME_FILE",
     "service/contract/postgres.py": "libpq's own variables",
     "service/contract/process.py": "the supervisor's lifeline",
@@ -141,7 +142,7 @@ def test_importing_opens_nothing(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-NO_PART_OF_A_START = {"alembic", "jinja2", "rich", "sqlalchemy", "structlog", "typer"}
+NO_PART_OF_A_START = {"alembic", "jinja2", "rich", "sqlalchemy", "typer"}
 """They migrate, make a page, write for a person on a terminal, read command lines."""
 
 

@@ -62,7 +62,13 @@ class Process:
     """One process in a session of its own; what it says is kept in files."""
 
     def __init__(
-        self, name: str, argv: list[str], env: Mapping[str, str], cwd: Path, log: Path
+        self,
+        name: str,
+        argv: list[str],
+        env: Mapping[str, str],
+        cwd: Path,
+        log: Path,
+        stderr: int | None = None,
     ) -> None:
         self.name = name
         self.env = env
@@ -74,7 +80,7 @@ class Process:
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=data,
-                stderr=errors,
+                stderr=errors if stderr is None else stderr,
                 start_new_session=True,
             )
         self.pid = self._popen.pid
@@ -170,19 +176,28 @@ class Processes:
         }
 
     def start(
-        self, *argv: str, cwd: Path = REPOSITORY, env: Mapping[str, str] | None = None
+        self,
+        *argv: str,
+        cwd: Path = REPOSITORY,
+        env: Mapping[str, str] | None = None,
+        stderr: int | None = None,
     ) -> Process:
         """Start `python -m ARGV…` and return at once."""
-        return self.start_program([sys.executable, "-m", *argv], cwd=cwd, env=env)
+        return self.start_program([sys.executable, "-m", *argv], cwd=cwd, env=env, stderr=stderr)
 
     def start_program(
-        self, argv: list[str], *, cwd: Path = REPOSITORY, env: Mapping[str, str] | None = None
+        self,
+        argv: list[str],
+        *,
+        cwd: Path = REPOSITORY,
+        env: Mapping[str, str] | None = None,
+        stderr: int | None = None,
     ) -> Process:
-        """Start any program and return at once."""
+        """Start any program and return at once; `stderr` is a descriptor, else a file is."""
         number = len(self._started)
         name = " ".join(argv).removeprefix(f"{sys.executable} -m ")
         log = self._directory / f"process-{number}"
-        process = Process(name[:60], argv, {**self.env, **(env or {})}, cwd, log)
+        process = Process(name[:60], argv, {**self.env, **(env or {})}, cwd, log, stderr)
         self._started.append(process)
         return process
 

@@ -90,7 +90,7 @@ def _stretch(bench: Bench, seconds: float, *, held: bool) -> Stretch:
     stage.reset()
     with (
         serving(stage, "service") as service,
-        running(stage, "relay", LOG_LEVEL="info") as relay,
+        running(stage, "relay", LOG_LEVEL="debug") as relay,
         _snapshot(stage, held=held),
     ):
         load = run(

@@ -12,6 +12,7 @@ from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
     DatabaseUnavailable,
+    LogLinesDropped,
     Observation,
     PartitionRefused,
     Redirected,
@@ -45,6 +46,7 @@ def test_the_services_names(registry: CollectorRegistry) -> None:
         "everyclick_service_database_unavailable",
         "everyclick_service_database_refused",
         "everyclick_connections_cut",
+        "everyclick_log_lines_dropped",
     } == names(registry)
 
 
@@ -63,20 +65,35 @@ def test_the_relays_names(registry: CollectorRegistry) -> None:
         "everyclick_relay_partitions_refused",
         "everyclick_vacuum_held_back_transactions",
         "everyclick_notification_queue_usage",
+        "everyclick_log_lines_dropped",
     } == names(registry)
 
 
 def test_names_do_not_meet(registry: CollectorRegistry) -> None:
-    """Both processes' metrics fit into one registry: no name means two things."""
+    """A name of both processes means the same in both: there is one, and no other."""
     ServiceMetrics(registry)
-    RelayMetrics(registry)
+    relay = CollectorRegistry()
+    RelayMetrics(relay)
+    assert {"everyclick_log_lines_dropped"} == names(registry) & names(relay)
+
+
+@pytest.mark.parametrize("kind", [ServiceMetrics, RelayMetrics])
+def test_dropped_lines(
+    registry: CollectorRegistry, kind: type[ServiceMetrics | RelayMetrics]
+) -> None:
+    """Lines that were not logged are counted by each process, 0 from the first scrape."""
+    count = kind(registry)
+    assert 0.0 == registry.get_sample_value("everyclick_log_lines_dropped_total")
+    for lines in (2, 3):
+        count(LogLinesDropped(lines))
+    assert 5.0 == registry.get_sample_value("everyclick_log_lines_dropped_total")
 
 
 @pytest.mark.parametrize("observation", [example(kind) for kind in ALL], ids=str)
 def test_every_observation_is_taken(registry: CollectorRegistry, observation: Observation) -> None:
     """Neither process stumbles over an observation that it does not count."""
     ServiceMetrics(registry)(observation)
-    RelayMetrics(registry)(observation)
+    RelayMetrics(CollectorRegistry())(observation)
 
 
 @pytest.mark.parametrize("outcome", get_args(RedirectOutcome))
