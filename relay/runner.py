@@ -17,7 +17,6 @@ from relay.settings import RelaySettings
 from relay.settlement import Terms
 from service.contract.announcement import announce
 from service.contract.gate import gate
-from service.contract.logs import logger
 from service.contract.metrics import RelayMetrics
 from service.contract.monitor import monitor
 from service.contract.observations import (
@@ -32,6 +31,7 @@ from service.contract.observations import FaultDrill as FaultDrillActive
 from service.contract.postgres import Database
 from service.contract.process import FAILED, OK, stopping
 from service.contract.settings import ConfigurationError
+from service.contract.stderr import logger
 from service.contract.transience import is_transient
 
 PAUSE = 0.2

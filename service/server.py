@@ -15,13 +15,13 @@ from prometheus_client import CollectorRegistry
 from service.app import create_app
 from service.contract.announcement import announce
 from service.contract.gate import gate
-from service.contract.logs import logger
 from service.contract.metrics import ServiceMetrics
 from service.contract.monitor import monitor
 from service.contract.observations import Listening, Observation, Observer, Stopped
 from service.contract.postgres import Database
 from service.contract.process import stopping
 from service.contract.settings import ConfigurationError
+from service.contract.stderr import logger
 from service.doors import BACKLOG, open_doors, shut
 from service.draining import rest
 from service.hosts import short_host

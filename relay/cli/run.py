@@ -6,7 +6,7 @@ from relay import runner
 from relay.cli.session import opened
 from relay.settings import RelaySettings
 from service.contract import process
-from service.contract.logs import open_log
+from service.contract.stderr import open_log
 
 
 def run() -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from service.cli.session import migrated
-from service.contract.logs import open_log
 from service.contract.postgres import database
 from service.contract.process import OK, introduce, run, say
+from service.contract.stderr import open_log
 from service.server import serve as serve_app
 from service.settings import ServiceSettings, secret_key
 from service.worker import this_worker

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import NoReturn, TypeVar
 
@@ -20,9 +20,9 @@ except ImportError:  # there is none for Windows
 
 from service.contract.embedded import EmbeddedPostgresError
 from service.contract.fitness import DurabilityError, EncodingError, SchemaError
-from service.contract.logs import Level, Stderr
 from service.contract.postgres import Database
 from service.contract.settings import ConfigurationError
+from service.contract.stderr import say as say  # noqa: PLC0414 - commands speak and exit by one module
 
 OK, FAILED, USAGE, UNREACHABLE, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 69, 78, 130
 """Exit codes; 69 and 78 are EX_UNAVAILABLE and EX_CONFIG of sysexits.h, 130 is a shell's SIGINT."""
@@ -46,17 +46,6 @@ def introduce(database: Database) -> None:
     """Tell which database it is and how to look inside, unless a supervisor has told already."""
     if LIFELINE not in os.environ:
         say(f"Database: {database.where}\nLook inside: {database.psql}")
-
-
-def say(text: str, level: Level = "info") -> None:
-    """Write words for a person to stderr, or to the log once there is one. A full disk is no error."""
-    if isinstance(sys.stderr, Stderr):
-        sys.stderr.log.say(text, level)
-        return
-    # There is no stderr at all when the process was started without one.
-    with suppress(OSError, AttributeError):
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
 
 
 @asynccontextmanager

@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry
 from relay.cli import commands as relay_commands
 from relay.settings import RelaySettings
 from service.cli import commands as service_commands
-from service.contract.logs import level_of, name_of
+from service.contract.log_wording import level_of, name_of
 from service.contract.metrics import RelayMetrics, ServiceMetrics
 from service.contract.observations import Observation
 from service.problems import CATCH_ALL
 from service.settings import ServiceSettings
-from tests.service.contract.test_logs import example
+from tests.service.contract.test_log import example
 from tests.support.processes import REPOSITORY
 
 

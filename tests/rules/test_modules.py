@@ -17,7 +17,7 @@ SOFT, HARD = 200, 400
 
 READS_THE_ENVIRONMENT = {
     "service/contract/announcement.py": "who systemd wants to be told, and whether we are to tell",
-    "service/contract/logs.py": "LOG_FORMAT, for what is logged before the settings are read",
+    "service/contract/stderr.py": "LOG_FORMAT, for what is logged before the settings are read",
     "service/contract/settings.py": "NAME_FILE",
     "service/contract/postgres.py": "libpq's own variables",
     "service/contract/process.py": "the supervisor's lifeline",

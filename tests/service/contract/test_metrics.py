@@ -21,7 +21,7 @@ from service.contract.observations import (
     RequestServed,
     ServerMeasured,
 )
-from tests.service.contract.test_logs import ALL, example
+from tests.service.contract.test_log import ALL, example
 
 
 @pytest.fixture

@@ -16,10 +16,11 @@ from typing import Any, Literal, get_args
 
 import pytest
 
-from service.contract import logs
+from service.contract import stderr
+from service.contract.log import Log
 from service.contract.log_format import Format
 from service.contract.log_limit import LIMITS
-from service.contract.logs import Level, Log, Stderr, level_of, logger, name_of, open_log
+from service.contract.log_wording import Level, level_of, name_of
 from service.contract.observations import (
     BatchMoved,
     EventFailed,
@@ -29,7 +30,7 @@ from service.contract.observations import (
     Redirected,
     RequestFailed,
 )
-from service.contract.process import say
+from service.contract.stderr import Stderr, logger, open_log, say
 from tests.support.log_reader import terminal_reader
 from tests.support.waiting import until
 
@@ -310,7 +311,7 @@ def test_long_text_without_a_line_is_bounded(
     log: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is passed on in pieces."""
-    monkeypatch.setattr(logs, "LONGEST_WORDS", 100)
+    monkeypatch.setattr(stderr, "LONGEST_WORDS", 100)
     open_log("service")
     for _ in range(25):
         sys.stderr.write("x" * 10)
