@@ -123,7 +123,7 @@ def _cause(observation: Observation, name: str) -> object:
     if isinstance(value, BaseException):
         return type(value), getattr(value, "sqlstate", None)
     # Ports, pids and counts in an error's text make it no other error.
-    return value.translate(_NO_DIGITS) if isinstance(value, str) else value
+    return value.translate(_NO_DIGITS) if name == "error" else value
 
 
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))

@@ -39,7 +39,7 @@ def open_log(process: str, *, words: bool = False) -> Log:
     # Before the settings are read, which may fail: that has to be logged in the right form too.
     form = cast("Format", os.environ.get("LOG_FORMAT") or "auto")
     log = Log(process, descriptor, form, words=words)
-    sys.stderr = Stderr(log)
+    sys.stderr = Stderr(log, given)
     uncaught = _Uncaught(log)
     sys.excepthook = uncaught.main
     threading.excepthook = uncaught.thread
@@ -70,8 +70,9 @@ def say(text: str, level: Level = "info") -> None:
 class Stderr(io.TextIOBase):
     """Takes the place of sys.stderr: each line that is written becomes one of the log's."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, original: TextIO | None) -> None:
         self.log = log
+        self._original = original  # it would close the descriptor with its last reference
         self._line = ""
         self._writing = threading.RLock()
 

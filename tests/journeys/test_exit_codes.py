@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -44,10 +45,13 @@ def anywhere(tmp_path: Path) -> Processes:
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
-    """All it said, which must be sentences and no trace."""
+    """All it said, in JSON or not, which must be sentences and no trace."""
     text = done.stdout + done.stderr
     assert "Traceback" not in text
-    return text
+    return "\n".join(
+        json.loads(line).get("message", line) if line.startswith("{") else line
+        for line in text.splitlines()
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from service.contract.observations import (
     DatabaseUnavailable,
     EventFailed,
     JobFailed,
+    PartitionRefused,
     Redirected,
 )
 
@@ -76,6 +77,8 @@ def test_causes_are_told_apart() -> None:
     assert limiter.admit(JobFailed("session", ValueError("1")), 0.0)
     assert not limiter.admit(JobFailed("session", ValueError("2")), 0.0)
     assert limiter.admit(JobFailed("session", KeyError("2")), 0.0)
+    assert limiter.admit(PartitionRefused("2026-10", "denied: clicks_2026_10"), 0.0)
+    assert limiter.admit(PartitionRefused("2026-11", "denied: clicks_2026_11"), 0.0)
 
 
 def test_causes_without_end_take_no_memory_without_end() -> None:
