@@ -6,7 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
-from service import api, headers, lifespan
+from service import api, headers, lifespan, pages
 from service.contract.gate import vet
 from service.contract.observations import Observer
 from service.contract.postgres import Database
@@ -14,7 +14,7 @@ from service.draining import Draining
 from service.peers import PROXIES
 from service.problems import ANYTHING, expectation, guarded, unmatched
 from service.recorder import Limits, Recorder
-from service.redirects import REDIRECTS, ROUTE, Redirects
+from service.redirects import REDIRECTS, ROUTE, SLASHED, Redirects
 from service.settings import ServiceSettings
 from service.throttle import THROTTLE, Throttle
 from service.tokens import Tokens
@@ -45,8 +45,11 @@ def create_app(
         [lifespan.pool, lifespan.recorder, lifespan.passwords, lifespan.readiness]
     )
     api.add_routes(app)
+    for path, make in pages.FIXED.items():
+        app.router.add_get(path, guarded(pages.handler(make)), expect_handler=expectation)
     # After them, so that a code can never hide a path of our own.
     app[REDIRECTS] = redirects = Redirects(recorder, observe, draining, settings)
-    app.router.add_get(ROUTE, redirects.redirect, expect_handler=expectation)
+    for path in (ROUTE, SLASHED):
+        app.router.add_get(path, redirects.redirect, expect_handler=expectation)
     app.router.add_route("*", ANYTHING, guarded(unmatched), expect_handler=expectation)
     return app

@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
+from service import pages
 from service.contract.observations import Observer, RequestServed
 from service.errors import EveryclickError, MethodNotAllowed, NotFound
 from service.links import is_code
 from service.problems import UNMATCHED
 from service.redirects import Redirects
-from service.request_ids import HEADER
+from service.request_ids import HEADER, request_id
 from service.settings import ServiceSettings
 
 
@@ -33,20 +34,28 @@ class ShortHost:
         return _name(request.headers.get(hdrs.HOST, "")) == self._name
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a code; 404 whatever else there is under the other host, 405 all but GET and HEAD."""
+        """Answer a code and SHORT_FIXED; 404 what else the other host has, 405 all but GET and HEAD."""
         code = request.path[1:]
+        if request.rel_url.raw_path.endswith("/"):
+            code = code.removesuffix("/")
+        fixed = pages.SHORT_FIXED.get(request.path)
         known = request.method in {hdrs.METH_GET, hdrs.METH_HEAD}
         if known and is_code(code) and hdrs.EXPECT not in request.headers:
             return await self._redirects.answer(request, code)
         started = perf_counter()
-        error: EveryclickError = NotFound()
-        if is_code(code) and not known:
-            error = MethodNotAllowed(headers={hdrs.ALLOW: "GET,HEAD"})
+        if fixed and known:
+            page = fixed()
+            page.headers[HEADER] = request_id(request)
+            response = self._redirects.completed(page)
+        else:
+            error: EveryclickError = NotFound()
+            if (is_code(code) or fixed) and not known:
+                error = MethodNotAllowed(headers={hdrs.ALLOW: "GET,HEAD"})
+            response = self._redirects.refused(request, error)
         method = request.method if request.method in hdrs.METH_ALL else "other"
         seconds = perf_counter() - started
-        response = self._redirects.refused(request, error)
         name = response.headers[HEADER]
-        self._observe(RequestServed(method, UNMATCHED, error.status, seconds, name))
+        self._observe(RequestServed(method, UNMATCHED, response.status, seconds, name))
         return response
 
 

@@ -11,6 +11,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict
 
+from service import pages
 from service.connections import UNAVAILABLE
 from service.contract.observations import DatabaseUnavailable, RequestFailed, RequestServed
 from service.errors import (
@@ -102,7 +103,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         response = await handler(request)
     except EveryclickError as error:
-        response = answer(error, name)
+        response = negotiated(request, error, name) if route == UNMATCHED else answer(error, name)
     except web.HTTPException as error:
         response = _translated(error, name)
     except UNAVAILABLE as error:
@@ -129,6 +130,25 @@ async def refused(request: web.Request, error: web.HTTPException) -> web.StreamR
         raise error
 
     return await problems(request, again)
+
+
+def negotiated(request: web.BaseRequest, error: EveryclickError, name: str) -> web.Response:
+    """Return the error as a page when a browser asks, else as a problem document.
+
+    Without the headers that every response has. For addresses that people open: short links, and
+    whatever they mistake for one.
+    """
+    if pages.wants_page(request, error.status):
+        response = pages.html(
+            pages.ERRORS[error.status],
+            status=error.status,
+            headers={**error.headers, HEADER: name},
+        )
+    else:
+        response = answer(error, name)
+    if error.status in pages.ERRORS:
+        response.headers[hdrs.VARY] = hdrs.ACCEPT
+    return response
 
 
 def answer(error: EveryclickError, name: str | None = None) -> web.Response:

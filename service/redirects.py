@@ -15,12 +15,15 @@ from service.errors import EveryclickError, Gone, NotFound, TooManyRequests
 from service.found import Found
 from service.links import is_code, is_safe_location
 from service.misses import Misses
-from service.problems import OUR_FAULT, answer
+from service.problems import OUR_FAULT, negotiated
 from service.recorder import Recorder
 from service.request_ids import request_id
 from service.settings import ServiceSettings
 
 ROUTE = "/{code}"
+
+SLASHED = "/{code}/"
+"""The same: some programs add a slash to an address they are given."""
 
 
 class Redirects:
@@ -75,16 +78,21 @@ class Redirects:
         except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace
             name = request_id(request)
             self._observe(RequestFailed(request.method, ROUTE, error, name))
-            return self._refused(EveryclickError(OUR_FAULT), name)
+            return self._refused(request, EveryclickError(OUR_FAULT), name)
         finally:
             self._observe(Redirected(request.method, code, outcome, perf_counter() - started))
 
     def refused(self, request: web.BaseRequest, error: EveryclickError) -> web.StreamResponse:
         """Return the error as the answer, with all the headers it should have."""
-        return self._refused(error, request_id(request))
+        return self._refused(request, error, request_id(request))
 
-    def _refused(self, error: EveryclickError, name: str) -> web.StreamResponse:
-        response = answer(error, name)
+    def _refused(
+        self, request: web.BaseRequest, error: EveryclickError, name: str
+    ) -> web.StreamResponse:
+        return self.completed(negotiated(request, error, name))
+
+    def completed(self, response: web.Response) -> web.StreamResponse:
+        """Return the response with all the headers it should have."""
         for header, value in self._headers.items():
             response.headers.setdefault(header, value)
         return self._told(response)

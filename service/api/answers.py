@@ -140,7 +140,7 @@ def problems(
                     *(() if status == Unauthenticated.status else limits),
                 )
             ),
-            "content": content,
+            "content": dict(content),
         }
         for status, told in sorted(by_status.items())
     }

@@ -21,7 +21,7 @@ REF = "#/components/schemas/{model}"
 
 DESCRIPTION = """\
 Short links that never lose a click. Errors are problem documents (RFC 9457) with a stable `code`; a path
-that is not here is 404, a method that a path does not have 405 with `Allow`.
+that is not here is 404 (but `/`, `/robots.txt` and `/favicon.ico`), a method that a path does not have 405 with `Allow`.
 
 Where there is a GET there is a HEAD: the same without its body. Every answer but a redirect has an
 `X-Request-Id`, the one that was sent along if there was one. Unless another `Cache-Control` is told, it is

@@ -55,7 +55,7 @@ REQUESTS = [
     Asked(403, "POST", "/api/v1/login", {"Origin": "https://evil.example"}, ""),
     Asked(404, "GET", "/unknown", {}, ""),
     Asked(404, "GET", "/no/such/path", {}, ""),
-    Asked(404, "GET", "/", {}, ""),
+    Asked(404, "GET", "//", {}, ""),
     Asked(405, "POST", "/hello", {}, ""),
     Asked(405, "OPTIONS", LINKS, {"Origin": "https://evil.example"}, ""),
     Asked(405, "TRACE", "/healthz", {}, ""),
