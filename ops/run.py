@@ -18,6 +18,7 @@ from service import setup
 from service.contract.postgres import Database, database
 from service.contract.process import OK, command_line, run, say, stopping
 from service.contract.settings import ConfigurationError
+from service.contract.stderr import open_log
 from service.server import observer
 from service.settings import ServiceSettings, secret_key
 from service.supervisor import Child, Supervisor
@@ -29,6 +30,7 @@ LOOK = 0.1
 def main() -> int:
     """Run until Ctrl-C, then stop all of it. Returns an exit code."""
     started = perf_counter()
+    open_log("run", words=True)
     settings = ServiceSettings.load()
     RelaySettings.load()
     if settings.port == 0:

@@ -55,7 +55,7 @@ async def run(settings: RelaySettings, database: Database) -> int:
             raise ConfigurationError(
                 [f"METRICS_HOST and RELAY_METRICS_PORT: {error.strerror or error}."]
             ) from error
-        observe(Listening("nothing but the outbox", metrics, database.where))
+        observe(Listening(None, metrics, database.address))
         announce()
         session = Session(
             database,

@@ -55,7 +55,7 @@ async def serve(
     app = create_app(settings, database, key, observe)
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(stopping())
-        metrics = "at the supervisor"
+        metrics: str | None = None
         if worker is None:
             metrics = await _enter(
                 stack.enter_async_context(
@@ -89,7 +89,7 @@ async def serve(
             worker.serves()
         _quieten_collector()
         port = runner.addresses[0][1]
-        observe(Listening(f"http://{settings.host}:{port}", metrics, database.where))
+        observe(Listening(f"http://{settings.host}:{port}", metrics, database.address))
         announce()
         await _gone_through(gating, stop)
         await stop.wait()

@@ -58,7 +58,7 @@ async def supervise(settings: ServiceSettings, database: Database) -> int:
             stopping(again) as stop,
             monitor(settings.metrics_host, settings.metrics_port, registry) as metrics,
         ):
-            observe(Listening(f"http://{settings.host}:{settings.port}", metrics, database.where))
+            observe(Listening(f"http://{settings.host}:{settings.port}", metrics, database.address))
             announce()
             closing = asyncio.create_task(_close(doors, stop))
             # A little more than the workers allow themselves, or we would cut them short.

@@ -47,7 +47,7 @@ async def gate(
             reported = True
             await asyncio.sleep(PAUSE)
         else:
-            observe(DatabaseReady(database=database.where))
+            observe(DatabaseReady(database=database.address))
             return
 
 
@@ -73,4 +73,4 @@ async def pass_once(
         except DurabilityError as error:
             if not settings.accept_data_loss:
                 raise
-            observe(DataLossAccepted(faults=" ".join(error.faults)))
+            observe(DataLossAccepted(message=" ".join(error.faults)))

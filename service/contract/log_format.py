@@ -46,7 +46,7 @@ def for_people(told: Entry, *, colours: bool) -> str:
     if colours:
         head = f"\x1b[{_COLOURS.get(level, '0')}m{head}\x1b[0m"
     fields.pop("exc_info", None)
-    words = [head, *(f"{name}={_value(value)}" for name, value in fields.items())]
+    words = [head, *(f"{n}={_value(v)}" for n, v in fields.items() if v is not None)]
     return "\n".join([" ".join(words), *filter(None, [_trace(told)])])
 
 

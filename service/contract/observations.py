@@ -16,10 +16,12 @@ CutReason = Literal["slow", "unread", "full"]
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A process serves; `url` is where, `metrics` where its metrics are, `database` which one."""
+    """A process is at work. `url` is where it serves, None for a relay; `metrics` where its metrics are,
+    None for a worker, whose supervisor has them; `database` is its address, HOST:PORT/NAME.
+    """
 
-    url: str
-    metrics: str
+    url: str | None
+    metrics: str | None
     database: str
 
 
@@ -92,7 +94,7 @@ class DatabaseRefused:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseReady:
-    """The database is reachable, at the right schema, and durable."""
+    """The database is reachable, at the right schema, and durable; `database` is its address."""
 
     database: str
 
@@ -101,7 +103,7 @@ class DatabaseReady:
 class DataLossAccepted:
     """ACCEPT_DATA_LOSS is set and the server may in fact lose acknowledged commits."""
 
-    faults: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

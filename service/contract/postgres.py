@@ -41,6 +41,12 @@ class Database:
     psql: str
     servers: Servers = field(default_factory=Servers, repr=False, compare=False)
 
+    @property
+    def address(self) -> str:
+        """HOST:PORT/NAME, for programs: which database it is, without user and password."""
+        host, port, name = _place(self.conninfo)
+        return f"{host}:{port}/{name}"
+
     def connect(self, application: str = "everyclick") -> psycopg.Connection:
         """Open one autocommit connection. Raises psycopg.OperationalError within about 3 s per host.
 
@@ -155,9 +161,14 @@ def database(settings: Settings, say: Callable[[str], None]) -> Iterator[Databas
 
 
 def _where(conninfo: str) -> str:
+    host, port, name = _place(conninfo)
+    return f"Postgres at {host or 'local socket'}:{port}, database {name or 'default'}"
+
+
+def _place(conninfo: str) -> tuple[str, str, str]:
     # Never the password: only what tells one database from another.
     given = conninfo_to_dict(conninfo)
-    host = given.get("host") or os.environ.get("PGHOST") or "local socket"
+    host = given.get("host") or os.environ.get("PGHOST") or ""
     port = given.get("port") or os.environ.get("PGPORT") or "5432"
-    name = given.get("dbname") or os.environ.get("PGDATABASE") or given.get("user") or "default"
-    return f"Postgres at {host}:{port}, database {name}"
+    name = given.get("dbname") or os.environ.get("PGDATABASE") or given.get("user") or ""
+    return str(host), str(port), str(name)

@@ -34,7 +34,7 @@ async def lossy(db: AsyncConnection) -> None:
 async def test_a_fit_database(database: Database, observed: list[Observation]) -> None:
     """A database at our schema that keeps its commits lets pass, and one line says so."""
     await gate(database, Settings(), observed.append)
-    assert [DatabaseReady(database.where)] == observed
+    assert [DatabaseReady(database.address)] == observed
 
 
 async def test_a_wrong_schema(template: Template, observed: list[Observation]) -> None:
@@ -55,8 +55,8 @@ async def test_a_lossy_database(
     await gate(database, Settings(accept_data_loss=True), observed.append)
     loss, ready = observed
     assert isinstance(loss, DataLossAccepted)
-    assert "synchronous_commit" in loss.faults
-    assert DatabaseReady(database.where) == ready
+    assert "synchronous_commit" in loss.message
+    assert DatabaseReady(database.address) == ready
 
 
 async def test_an_absent_database_is_waited_for(
@@ -78,7 +78,7 @@ async def test_an_absent_database_is_waited_for(
     absent, ready = observed
     assert isinstance(absent, DatabaseUnavailable)
     assert "start" == absent.doing
-    assert DatabaseReady(database.where) == ready
+    assert DatabaseReady(database.address) == ready
 
 
 async def test_once_does_not_wait(observed: list[Observation]) -> None:

@@ -46,6 +46,7 @@ def example(kind: type[Any]) -> Observation:
         "bool": True,
         "RedirectOutcome": "found",
         "CutReason": "slow",
+        "str | None": "text",
     }
     values: dict[str, Any] = {}
     for field in fields(kind):
