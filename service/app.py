@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service import api, headers, lifespan, pages
 from service.contract.gate import vet
@@ -12,9 +12,9 @@ from service.contract.observations import Observer
 from service.contract.postgres import Database
 from service.draining import Draining
 from service.peers import PROXIES
-from service.problems import ANYTHING, expectation, guarded, unmatched
+from service.problems import ANYTHING, expectation, guarded, other_methods, unmatched
 from service.recorder import Limits, Recorder
-from service.redirects import REDIRECTS, ROUTE, SLASHED, Redirects
+from service.redirects import METHODS, REDIRECTS, ROUTE, SLASHED, Redirects, other_method
 from service.settings import ServiceSettings
 from service.throttle import THROTTLE, Throttle
 from service.tokens import Tokens
@@ -47,9 +47,14 @@ def create_app(
     api.add_routes(app)
     for path, make in pages.FIXED.items():
         app.router.add_get(path, guarded(pages.handler(make)), expect_handler=expectation)
+        others = guarded(other_methods(METHODS))
+        app.router.add_route(hdrs.METH_ANY, path, others, expect_handler=expectation)
     # After them, so that a code can never hide a path of our own.
     app[REDIRECTS] = redirects = Redirects(recorder, observe, draining, settings)
     for path in (ROUTE, SLASHED):
-        app.router.add_get(path, redirects.redirect, expect_handler=expectation)
+        code = app.router.add_resource(path)
+        for method in METHODS:
+            code.add_route(method, redirects.redirect, expect_handler=expectation)
+        code.add_route(hdrs.METH_ANY, guarded(other_method), expect_handler=expectation)
     app.router.add_route("*", ANYTHING, guarded(unmatched), expect_handler=expectation)
     return app

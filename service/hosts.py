@@ -9,10 +9,10 @@ from aiohttp import hdrs, web
 
 from service import pages
 from service.contract.observations import Observer, RequestServed
-from service.errors import EveryclickError, MethodNotAllowed, NotFound
+from service.errors import NotFound
 from service.links import is_code
 from service.problems import UNMATCHED
-from service.redirects import Redirects
+from service.redirects import METHODS, Redirects, refusal
 from service.request_ids import HEADER, request_id
 from service.settings import ServiceSettings
 
@@ -39,7 +39,7 @@ class ShortHost:
         if request.rel_url.raw_path.endswith("/"):
             code = code.removesuffix("/")
         fixed = pages.SHORT_FIXED.get(request.path)
-        known = request.method in {hdrs.METH_GET, hdrs.METH_HEAD}
+        known = request.method in METHODS
         if known and is_code(code) and hdrs.EXPECT not in request.headers:
             return await self._redirects.answer(request, code)
         started = perf_counter()
@@ -48,9 +48,7 @@ class ShortHost:
             page.headers[HEADER] = request_id(request)
             response = self._redirects.completed(page)
         else:
-            error: EveryclickError = NotFound()
-            if (is_code(code) or fixed) and not known:
-                error = MethodNotAllowed(headers={hdrs.ALLOW: "GET,HEAD"})
+            error = NotFound() if known else refusal(code, fixed=fixed is not None)
             response = self._redirects.refused(request, error)
         method = request.method if request.method in hdrs.METH_ALL else "other"
         seconds = perf_counter() - started

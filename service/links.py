@@ -21,7 +21,7 @@ CODE_LENGTH = 7
 TITLE_LIMIT = 200
 
 _ROUTED = {"api", "stats", "healthz", "readyz", "metrics"}
-_ACCOUNTS = {"login", "logout", "signup", "setup", "dashboard", "links", "admin"}
+_ACCOUNTS = {"login", "logout", "signup", "setup", "dashboard", "links", "bulk", "admin"}
 _FILES = {"static", "docs", "assets", "well-known", "robots", "favicon", "sitemap"}
 
 RESERVED = frozenset(_ROUTED | _ACCOUNTS | _FILES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
@@ -81,15 +82,19 @@ async def expectation(request: web.Request) -> web.StreamResponse | None:
     return await problems(request, refuse)
 
 
-async def unmatched(request: web.Request) -> web.StreamResponse:
-    """Refuse what no route answers: 405 when only the method is wrong, else 404."""
-    allowed: set[str] = set()
-    for resource in request.app.router.resources():
-        if resource.canonical != CATCH_ALL:
-            allowed |= (await resource.resolve(request))[1]
-    if allowed:
-        raise MethodNotAllowed(headers={hdrs.ALLOW: ",".join(sorted(allowed))})
+async def unmatched(_: web.Request) -> web.StreamResponse:
+    """Refuse a path that no route has."""
     raise NotFound
+
+
+def other_methods(allowed: Iterable[str]) -> Handler:
+    """Return what answers every method of a path but the allowed ones: 405 with `Allow`."""
+    allow = ",".join(sorted(allowed))
+
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        raise MethodNotAllowed(headers={hdrs.ALLOW: allow})
+
+    return refuse
 
 
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:

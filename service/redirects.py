@@ -11,7 +11,7 @@ from service import headers
 from service.contract.events import Click, clean_header, new_message_id
 from service.contract.observations import Observer, Redirected, RedirectOutcome, RequestFailed
 from service.draining import Draining
-from service.errors import EveryclickError, Gone, NotFound, TooManyRequests
+from service.errors import EveryclickError, Gone, MethodNotAllowed, NotFound, TooManyRequests
 from service.found import Found
 from service.links import is_code, is_safe_location
 from service.misses import Misses
@@ -24,6 +24,8 @@ ROUTE = "/{code}"
 
 SLASHED = "/{code}/"
 """The same: some programs add a slash to an address they are given."""
+
+METHODS = (hdrs.METH_GET, hdrs.METH_HEAD)
 
 
 class Redirects:
@@ -111,6 +113,20 @@ class Redirects:
         if self._draining.begun:
             response.force_close()
         return response
+
+
+async def other_method(request: web.Request) -> web.StreamResponse:
+    """Refuse every method but METHODS."""
+    raise refusal(request.match_info["code"])
+
+
+def refusal(code: str, *, fixed: bool = False) -> EveryclickError:
+    """Return the error for a method other than METHODS: 405, or 404 where no page is `fixed` and GET
+    is 404 for the shape of its code.
+    """
+    if fixed or is_code(code):
+        return MethodNotAllowed(headers={hdrs.ALLOW: ",".join(METHODS)})
+    return NotFound()
 
 
 REDIRECTS = web.AppKey("redirects", Redirects)

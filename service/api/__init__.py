@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.api import accounts, health, keys, links, password, reference, sessions, setup, stats
 from service.api.operation import Operation
 from service.api.site import site
 from service.lifespan import SETTINGS
-from service.problems import expectation, guarded
+from service.problems import expectation, guarded, other_methods
 
 
 def operations() -> Iterator[Operation]:
@@ -30,13 +30,20 @@ def add_routes(app: web.Application) -> None:
     """Add the API's routes and what describes them; HEAD comes with every GET."""
     table = list(operations())
     app[reference.SHELF] = reference.Shelf(table, site(app[SETTINGS]))
+    for path, methods in _by_path(table).items():
+        resource = app.router.add_resource(path)
+        for method, operation in methods.items():
+            resource.add_route(method, guarded(operation), expect_handler=expectation)
+        # A path answers for all its methods: none falls through to one with a parameter in its place.
+        others = other_methods(methods)
+        resource.add_route(hdrs.METH_ANY, guarded(others), expect_handler=expectation)
+
+
+def _by_path(table: Iterable[Operation]) -> dict[str, dict[str, Operation]]:
+    found: dict[str, dict[str, Operation]] = {}
     for operation in table:
-        if operation.method == "GET":
-            app.router.add_get(operation.path, guarded(operation), expect_handler=expectation)
-        else:
-            app.router.add_route(
-                operation.method,
-                operation.path,
-                guarded(operation),
-                expect_handler=expectation,
-            )
+        methods = found.setdefault(operation.path, {})
+        methods[operation.method] = operation
+        if operation.method == hdrs.METH_GET:
+            methods[hdrs.METH_HEAD] = operation
+    return found

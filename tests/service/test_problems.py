@@ -17,7 +17,7 @@ from service.draining import Draining
 from service.errors import CodeTaken, FieldProblem, Invalid, Unauthenticated
 from service.headers import EVERY
 from service.lifespan import DRAINING, HEADERS, OBSERVE
-from service.problems import ANYTHING, guarded, problems, unmatched
+from service.problems import ANYTHING, guarded, other_methods, problems, unmatched
 
 Client = TestClient[web.Request, web.Application]
 
@@ -54,6 +54,7 @@ async def failing(observed: list[Observation]) -> AsyncIterator[Client]:
     app[DRAINING] = Draining()
     app[HEADERS] = EVERY
     app.router.add_get("/raise/{name}", guarded(_raise))
+    app.router.add_route("*", "/raise/{name}", guarded(other_methods(["HEAD", "GET"])))
     app.router.add_get("/{code}", _redirect)
     app.router.add_route("*", ANYTHING, guarded(unmatched))
     async with TestClient(TestServer(app)) as client:

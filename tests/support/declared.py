@@ -29,8 +29,8 @@ def operation_of(method: str, path: str) -> dict[str, Any] | None:
     for template, told in sorted(DOCUMENT["paths"].items(), key=lambda each: "{" in each[0]):
         pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))
         named = "get" if method == "HEAD" else method.lower()
-        if named in told and re.fullmatch(pattern, path):
-            return dict(told[named])
+        if re.fullmatch(pattern, path):
+            return dict(told[named]) if named in told else None
     return None
 
 
