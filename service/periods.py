@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from service.errors import Refused
@@ -31,6 +32,10 @@ class Period:
     first: date = date.min
     last: date = date.max
     days: int | None = DAYS
+
+    def each_day(self) -> Iterator[date]:
+        """Yield every day of the period, newest first."""
+        return (self.last - timedelta(days=n) for n in range((self.last - self.first).days + 1))
 
 
 def day(text: str) -> date:
@@ -60,11 +65,13 @@ def period(timezone: str, days: int | None, first: date | None, last: date | Non
     if first is None and last is None:
         return Period(timezone, days=days or DAYS)
     if first is None or last is None:
-        raise Refused("bad_period", "Give both from and to, or neither.")
+        raise Refused("bad_period", "Only one of from and to was given. Give both or neither.")
     if days is not None:
-        raise Refused("bad_period", "Give either days, or from and to.")
+        raise Refused("bad_period", "days was given with from and to. Give one or the other.")
     if first > last:
-        raise Refused("bad_period", "from must not be later than to.")
-    if (last - first).days >= SPAN_LIMIT:
-        raise Refused("bad_period", f"Ask for at most {SPAN_LIMIT} days at once.")
+        raise Refused("bad_period", f"from ({first}) is later than to ({last}). Exchange them.")
+    span = (last - first).days + 1
+    if span > SPAN_LIMIT:
+        said = f"{first} to {last} are {span} days. Ask for at most {SPAN_LIMIT} at once."
+        raise Refused("bad_period", said)
     return Period(timezone, first, last, days=None)

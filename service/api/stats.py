@@ -32,17 +32,18 @@ class StatsQuery(Query):
 
 
 class StatsDay(Answer):
-    """A day and its clicks, at least one."""
+    """A day and its clicks."""
 
     day: date
     clicks: int
 
 
 class Stats(Answer):
-    """A link's clicks: `total` of all time, `by_day` newest first, as they stood at `as_of`."""
+    """A link's clicks as of `as_of`: `total` of all time, `sum` of the days in `by_day`."""
 
     code: str
     total: int
+    sum: int
     by_day: list[StatsDay]
     timezone: str
     as_of: Instant
@@ -73,10 +74,14 @@ def _invalid(parameter: str, error: Refused) -> Invalid:
 
 
 def _counted(code: str, period: Period, counted: store.Stats) -> Stats:
+    clicks = {each.day: each.clicks for each in counted.by_day}
+    # A range has all its days; the latest days with clicks have clicks.
+    days = clicks if period.days is not None else period.each_day()
     return Stats(
         code=code,
         total=counted.total,
-        by_day=[StatsDay(day=each.day, clicks=each.clicks) for each in counted.by_day],
+        sum=sum(clicks.values()),
+        by_day=[StatsDay(day=day, clicks=clicks.get(day, 0)) for day in days],
         timezone=period.timezone,
         as_of=counted.as_of,
     )

@@ -14,6 +14,7 @@ from service.api import operations
 from service.api.document import document
 from service.api.site import Site
 from service.headers import EVERY, STRICT
+from service.pages import FIXED
 
 DOCUMENT = document(operations(), "0.0.0", Site())
 
@@ -26,6 +27,8 @@ SILENT = HTTP | {name.lower() for name in (*EVERY, *STRICT)} - {"cache-control"}
 
 def operation_of(method: str, path: str) -> dict[str, Any] | None:
     """Return what the document tells of the operation; None when it has no such one."""
+    if path in FIXED:
+        return None  # of no API
     for template, told in sorted(DOCUMENT["paths"].items(), key=lambda each: "{" in each[0]):
         pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))
         named = "get" if method == "HEAD" else method.lower()
