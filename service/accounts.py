@@ -41,7 +41,7 @@ def password(text: str) -> str:
     if len(text) > PASSWORD_LIMIT:
         raise Refused("too_long", f"Use at most {PASSWORD_LIMIT} characters.")
     if _UNFIT.search(text):
-        raise Refused("bad_character", "Remove the characters that are no text.")
+        raise Refused("bad_character", "Remove invalid characters.")
     return text
 
 
@@ -51,5 +51,5 @@ def new_password(text: str, address: str) -> str:
     Not asked of a password that somebody logs in with: it may be older than the rule.
     """
     if guessable(password(text), address):
-        raise Refused("guessable", "Use one that is not tried first: this is well known, or yours.")
+        raise Refused("guessable", "This password is too easy to guess. Choose another one.")
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import NoReturn, TypeVar
 
 from aiohttp import hdrs, web
@@ -32,6 +33,9 @@ SECONDS = 10.0
 
 PROBLEMS = 20
 """Problems that one answer lists."""
+
+SHOWN = 60
+"""Characters of a wrong value that an answer repeats."""
 
 MEMBERS = 100
 """Members of one object, each of which could be a problem to tell."""
@@ -84,7 +88,12 @@ def query(request: web.Request, model: type[Q]) -> Q:
         name for name, times in Counter(n for n, _ in request.query.items()).items() if times > 1
     ]
     if repeated:
-        raise Invalid([_problem(name, "Give it once.", "repeated") for name in repeated])
+        raise Invalid(
+            [
+                _problem(name, "It was given more than once. Give it once.", "repeated")
+                for name in repeated
+            ]
+        )
     return checked(model, dict(request.query), "")
 
 
@@ -144,7 +153,12 @@ def _parsed(received: bytes) -> dict[str, object]:
         raise Malformed("Send a JSON object, in braces.")
     if repeated:
         names = repeated[:PROBLEMS]
-        raise Invalid([_problem(f"/{_token(n)}", "Give it once.", "repeated") for n in names])
+        raise Invalid(
+            [
+                _problem(f"/{_token(n)}", "It was given more than once. Give it once.", "repeated")
+                for n in names
+            ]
+        )
     return parsed
 
 
@@ -159,20 +173,64 @@ def checked(
     try:
         return model.model_validate(members, context=context)
     except ValidationError as error:
-        raise Invalid([_fault(detail, prefix) for detail in error.errors()[:PROBLEMS]]) from error
+        details = error.errors(include_url=False)[:PROBLEMS]
+        raise Invalid([_fault(model, detail, prefix) for detail in details]) from error
 
 
-def _fault(detail: ErrorDetails, prefix: str) -> FieldProblem:
+HINTS: Mapping[str, str] = {
+    "missing": "This field is required.",
+    "extra_forbidden": "This field is unknown here. Remove it, or use one of: {known}.",
+    "string_type": "Use a string.",
+    "string_unicode": "Remove invalid characters.",
+    "int_parsing": "Use a whole number such as 10.",
+    "int_parsing_size": "Use a smaller number.",
+    "greater_than_equal": "Use a number of at least {ge}.",
+    "less_than_equal": "Use a number of at most {le}.",
+    "bool_type": "Use true or false.",
+    "literal_error": "Use {expected}.",
+    "datetime_type": "Use a string with a time such as 2030-01-31T12:00:00Z.",
+    "list_type": "Use a list.",
+    "too_short": "The list needs at least {min_length}.",
+    "too_long": "The list may have at most {max_length}.",
+    "model_type": "Use an object.",
+}
+"""What to do about each type of pydantic's errors that our models can raise."""
+
+_ABOUT_NO_VALUE = {"missing", "extra_forbidden", "too_short", "too_long"}
+
+_CODES = {"missing": "missing", "extra_forbidden": "unknown"}
+
+
+def _fault(model: type[BaseModel], detail: ErrorDetails, prefix: str) -> FieldProblem:
     pointer = "".join(prefix + _token(str(step)) for step in detail["loc"])
-    kind = detail["type"]
-    cause = detail.get("ctx", {}).get("error")
+    kind, context = detail["type"], detail.get("ctx", {})
+    cause = context.get("error")
     if isinstance(cause, Refused):
-        return _problem(pointer, str(cause), cause.code)
-    if kind == "missing":
-        return _problem(pointer, "It is required.", "missing")
-    if kind == "extra_forbidden":
-        return _problem(pointer, "It is not known here; remove it.", "unknown")
-    return _problem(pointer, f"{detail['msg']}.", "wrong_type" if "_type" in kind else "bad_value")
+        hint, code = str(cause), cause.code
+    else:
+        known = ", ".join(each.alias or name for name, each in model.model_fields.items())
+        hint = HINTS.get(kind, "Use another value.").format(known=known, **context)
+        code = _CODES.get(kind, "wrong_type" if "_type" in kind else "bad_value")
+    if kind not in _ABOUT_NO_VALUE and not _is_secret(model, detail["loc"]):
+        hint = f"Invalid value {shown(detail['input'])}. {hint}"
+    return _problem(pointer, hint, code)
+
+
+def _is_secret(model: type[BaseModel], location: tuple[int | str, ...]) -> bool:
+    """Whether the field is one that is not shown: passwords and tokens have `repr=False`."""
+    field = model.model_fields.get(str(location[0])) if location else None
+    return field is not None and not field.repr
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: as JSON, and not all of a long one."""
+    if isinstance(value, list):
+        return "(a list)"
+    if isinstance(value, dict):
+        return "(an object)"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return text.encode(errors="replace").decode()
 
 
 def _problem(pointer: str, detail: str, code: str) -> FieldProblem:

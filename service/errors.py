@@ -35,16 +35,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One field's problem: `pointer` is a JSON pointer or a parameter's name."""
+    """A field that cannot be accepted."""
 
-    pointer: str
-    detail: str
-    code: str
+    pointer: Annotated[
+        str,
+        Field(description="JSON pointer (RFC 6901), or name of a parameter.", examples=["/url"]),
+    ]
+    detail: Annotated[
+        str,
+        Field(
+            description="What is wrong, and what to do about it.",
+            examples=["Invalid value 42. Use a string."],
+        ),
+    ]
+    code: Annotated[
+        str, Field(description="Kind of error, for programs: stable.", examples=["wrong_type"])
+    ]
 
 
 class Refused(ValueError):
@@ -105,11 +118,11 @@ class SignupClosed(Forbidden):
 
 
 class BadSetupToken(Forbidden):
-    code, title = "bad_setup_token", "This setup token does not hold"
+    code, title = "bad_setup_token", "The setup token is invalid or has expired"
 
 
 class ScopeMissing(Forbidden):
-    code, title = "scope_missing", "This API key was not made for this"
+    code, title = "scope_missing", "The API key lacks the required scope"
 
 
 class NotFound(EveryclickError):
@@ -128,15 +141,15 @@ class TooSlow(EveryclickError):
 
 
 class Conflict(EveryclickError):
-    status, code, title = 409, "conflict", "It is taken"
+    status, code, title = 409, "conflict", "It is already in use"
 
 
 class CodeTaken(Conflict):
-    code, title = "code_taken", "Another link has this code"
+    code, title = "code_taken", "The code is already in use"
 
 
 class EmailTaken(Conflict):
-    code, title = "email_taken", "Another account has this e-mail"
+    code, title = "email_taken", "The e-mail address is already in use"
 
 
 class AlreadySetUp(Conflict):
@@ -180,7 +193,11 @@ class Invalid(EveryclickError):
 
 
 class KeyReused(EveryclickError):
-    status, code, title = 422, "idempotency_key_reused", "This key was another request's"
+    status, code, title = (
+        422,
+        "idempotency_key_reused",
+        "The idempotency key was already used for a different request",
+    )
 
 
 class TooManyRequests(EveryclickError):

@@ -10,7 +10,7 @@ from time import perf_counter
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from service import pages
 from service.connections import UNAVAILABLE
@@ -46,17 +46,27 @@ _METHODS = hdrs.METH_ALL
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457); `code` is stable and for programs, the rest is for people."""
+    """An error (RFC 9457)."""
 
     model_config = ConfigDict(frozen=True)
 
-    type: str = "about:blank"
-    title: str
-    status: int
-    code: str
-    detail: str | None = None
-    errors: list[FieldProblem] | None = None
-    request_id: str
+    type: str = Field(
+        default="about:blank", description="Always about:blank.", examples=["about:blank"]
+    )
+    title: str = Field(description="Kind of error, for people.", examples=["There is nothing here"])
+    status: int = Field(description="Status of the answer.", examples=[404])
+    code: str = Field(description="Kind of error, for programs: stable.", examples=["not_found"])
+    detail: str | None = Field(
+        default=None,
+        description="What happened this time, and what to do about it.",
+        examples=["No link has this code."],
+    )
+    errors: list[FieldProblem] | None = Field(
+        default=None, description="Fields that cannot be accepted.", examples=[None]
+    )
+    request_id: str = Field(
+        description="X-Request-Id of the answer.", examples=["91343393e87d60f667a66264e50005f1"]
+    )
 
 
 def guarded(handler: Handler) -> Handler:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from aiohttp import web
 from psycopg import AsyncConnection
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from service import accounts, sessions
 from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.sessions import COOKIE, Session, begin_session, session_model, signed_in
-from service.api.times import Instant
+from service.api.times import CREATED_AT, Instant
 from service.bodies import Body, body
 from service.connections import connection, hashing
 from service.errors import EmailTaken, FieldProblem, Invalid, Refused, SignupClosed, TooManyRequests
@@ -25,6 +25,7 @@ Email = Annotated[
     WithJsonSchema(
         {
             "type": "string",
+            "format": "email",
             "pattern": f"^{accounts.EMAIL_PATTERN}$",
             "maxLength": accounts.EMAIL_LIMIT,
         }
@@ -37,6 +38,7 @@ Password = Annotated[
     WithJsonSchema(
         {
             "type": "string",
+            "format": "password",
             "minLength": accounts.PASSWORD_LEAST,
             "maxLength": accounts.PASSWORD_LIMIT,
         }
@@ -44,19 +46,30 @@ Password = Annotated[
 ]
 
 
-class Signup(Body):
-    """What an account is made of."""
+EMAIL = Field(description="E-mail address, kept in lower case.", examples=["ada@example.com"])
 
-    email: Email
-    password: Password
+PASSWORD = Field(
+    description="Password; one that is easy to guess is refused.",
+    examples=["correct horse battery staple"],
+    repr=False,
+)
+
+ROLE = Field(description="`admin`: may act on all links and accounts.", examples=["user"])
+
+
+class Signup(Body):
+    """A new account."""
+
+    email: Email = EMAIL
+    password: Password = PASSWORD
 
 
 class Account(Answer):
-    """An account, to whoever has it."""
+    """The account of the session."""
 
-    email: str
-    role: accounts.Role
-    created_at: Instant
+    email: str = EMAIL
+    role: accounts.Role = ROLE
+    created_at: Instant = CREATED_AT
 
 
 class AccountCreated(Account, Session):

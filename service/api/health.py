@@ -14,17 +14,23 @@ from service.lifespan import DRAINING, READINESS
 
 
 class Health(Answer):
-    """The process lives."""
+    """The process is alive."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"] = Field(default="ok", description="Always ok.", examples=["ok"])
 
 
 class Readiness(Answer):
-    """The service can do its work."""
+    """The service is ready."""
 
-    status: Literal["ready"] = "ready"
-    database: Literal["ok"] = "ok"
-    schema_: str = Field(alias="schema")
+    status: Literal["ready"] = Field(
+        default="ready", description="Always ready.", examples=["ready"]
+    )
+    database: Literal["ok"] = Field(
+        default="ok", description="The database answers.", examples=["ok"]
+    )
+    schema_: str = Field(
+        alias="schema", description="Revision of the database's schema.", examples=["0006"]
+    )
 
 
 async def healthz(_: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from service import keys
 from service.api.operation import CALLER, Answer, Operation, respond
-from service.api.times import Expiry, Instant
+from service.api.times import CREATED_AT, Expiry, Instant
 from service.bodies import Body, body
 from service.connections import connection
 from service.errors import NotFound, TooManyKeys
@@ -20,40 +20,57 @@ from service.store import api_keys as store
 _BIGINT_DIGITS = 18
 
 
-class ApiKeyCreate(Body):
-    """What a key is made of: what will use it, what it may do, and until when."""
+NAME = Field(description="Name of the program that uses the key.", examples=["nightly report"])
 
-    name: Annotated[str, AfterValidator(keys.name)]
-    scopes: Annotated[
-        list[Scope],
-        AfterValidator(keys.scopes),
-        Field(json_schema_extra={"minItems": 1}),
-    ]
-    expires_at: Expiry | None = None
+
+class ApiKeyCreate(Body):
+    """A new API key."""
+
+    name: Annotated[str, AfterValidator(keys.name)] = NAME
+    scopes: Annotated[list[Scope], AfterValidator(keys.scopes)] = Field(
+        description="What the key may be used for; at least one.",
+        examples=[["links:read", "stats:read"]],
+        json_schema_extra={"minItems": 1},
+    )
+    expires_at: Expiry | None = Field(
+        default=None,
+        description="When the key expires: a time in the future with its zone. Null: never.",
+        examples=["2040-01-31T12:00:00Z"],
+    )
 
 
 class ApiKey(Answer):
-    """A key without its secret; `last_used_at` is right to the minute."""
+    """An API key without its secret."""
 
-    id: int
-    name: str
-    scopes: list[Scope]
-    created_at: Instant
-    expires_at: Instant | None
-    last_used_at: Instant | None
-    revoked_at: Instant | None
+    id: int = Field(description="Number of the key.", examples=[1])
+    name: str = NAME
+    scopes: list[Scope] = Field(
+        description="What the key may be used for.", examples=[["links:read", "stats:read"]]
+    )
+    created_at: Instant = CREATED_AT
+    expires_at: Instant | None = Field(
+        description="When it expires. Null: never.", examples=["2040-01-31T12:00:00Z"]
+    )
+    last_used_at: Instant | None = Field(
+        description="When it was last used, to the minute. Null: never.",
+        examples=["2026-11-24T12:30:00Z"],
+    )
+    revoked_at: Instant | None = Field(description="When it was revoked.", examples=[None])
 
 
 class ApiKeyCreated(ApiKey):
-    """A new key; `key` is told this once."""
+    """A new API key, with its secret."""
 
-    key: str
+    key: str = Field(
+        description="The key itself, shown only in this answer.",
+        examples=["ec_Yx0Zr5Pd0u2wV9bq3mJcK7sT1hN6aF4eG8iLoQ-yWEaAbBcCd"],
+    )
 
 
 class ApiKeyList(Answer):
-    """An account's keys, newest first."""
+    """The API keys of an account, newest first."""
 
-    keys: list[ApiKey]
+    keys: list[ApiKey] = Field(description="All active keys, and the latest that have ended.")
 
 
 async def create(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
+from pydantic import Field
 
 from service import accounts
 from service.api.accounts import Password, hashed
@@ -17,16 +18,23 @@ from service.throttle import allow
 
 
 class PasswordChange(Body):
-    """Both, so that a session left open is not enough to take an account over."""
+    """The current password and the new one."""
 
-    current: str
-    new: Password
+    # Both, so that a session left open is not enough to take an account over.
+    current: str = Field(
+        description="The current password.", examples=["correct horse battery staple"], repr=False
+    )
+    new: Password = Field(
+        description="The new password.", examples=["another battery and staple"], repr=False
+    )
 
 
 async def change(request: web.Request) -> web.Response:
     """Change the password and end every session; the answer is a new one: 200."""
     given, user = await body(request, PasswordChange), request[CALLER]
-    wrong = Invalid([FieldProblem("/current", "It is not the password.", "wrong_password")])
+    wrong = Invalid(
+        [FieldProblem("/current", "This is not the current password.", "wrong_password")]
+    )
     try:
         current = accounts.password(given.current)
     except Refused as error:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 from psycopg import AsyncConnection
+from pydantic import Field
 
 from service import accounts, cookies, sessions
 from service.api.header import Header
@@ -32,17 +33,24 @@ TRIES = 2
 
 
 class Login(Body):
-    """Not judged by the rules of sign-up: what no account can have is simply wrong."""
+    """Credentials of an account."""
 
-    email: str
-    password: str
+    # Not checked by the rules of sign-up: what no account can have is wrong like any other.
+    email: str = Field(description="E-mail address of the account.", examples=["ada@example.com"])
+    password: str = Field(
+        description="Its password.", examples=["correct horse battery staple"], repr=False
+    )
 
 
 class Session(Answer):
-    """A session: its bearer token, and when that ends."""
+    """A session and its bearer token."""
 
-    token: str
-    expires_at: Instant
+    token: str = Field(
+        description="Bearer token, for the Authorization header.", examples=["eyJhbGciOi…"]
+    )
+    expires_at: Instant = Field(
+        description="When the token expires: after 7 days.", examples=["2026-12-01T12:00:00Z"]
+    )
 
 
 async def login(request: web.Request) -> web.Response:

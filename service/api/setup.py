@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 from psycopg import AsyncConnection
+from pydantic import Field
 
-from service.api.accounts import AccountCreated, Email, Password, hashed, signed_up
+from service.api.accounts import EMAIL, PASSWORD, AccountCreated, Email, Password, hashed, signed_up
 from service.api.operation import Operation
 from service.api.sessions import COOKIE, begin_session
 from service.bodies import Body, body
@@ -18,11 +19,15 @@ from service.throttle import allow
 
 
 class Setup(Body):
-    """The token that `python -m service setup` prints, and what the account is made of."""
+    """The first admin, and the token that `python -m service setup` prints."""
 
-    token: str
-    email: Email
-    password: Password
+    token: str = Field(
+        description="The setup token.",
+        examples=["Yx0Zr5Pd0u2wV9bq3mJcK7sT1hN6aF4eG8iL_oQ-yWE"],
+        repr=False,
+    )
+    email: Email = EMAIL
+    password: Password = PASSWORD
 
 
 async def setup(request: web.Request) -> web.Response:

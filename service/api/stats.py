@@ -23,30 +23,51 @@ Date = Annotated[date, BeforeValidator(periods.day)]
 
 
 class StatsQuery(Query):
-    """Which days to name, and what a day is."""
+    """Which days to list, and in which time zone."""
 
-    days: Annotated[int, Field(ge=1, le=periods.DAYS_LIMIT)] | None = None
-    first: Annotated[Date | None, Field(alias="from")] = None
-    last: Annotated[Date | None, Field(alias="to")] = None
-    timezone: Annotated[str, BeforeValidator(periods.zone), Field(alias="tz")] = "UTC"
+    days: Annotated[int, Field(ge=1, le=periods.DAYS_LIMIT)] | None = Field(
+        default=None,
+        description=f"The latest days with clicks, so many at most; {periods.DAYS} if not given. Not with `from`.",
+        examples=[7],
+    )
+    first: Date | None = Field(
+        default=None,
+        alias="from",
+        description="First day of a range, of which every day is listed. Only with `to`; "
+        f"a range may have {periods.SPAN_LIMIT} days.",
+        examples=["2026-11-01"],
+    )
+    last: Date | None = Field(
+        default=None, alias="to", description="Last day of the range.", examples=["2026-11-30"]
+    )
+    timezone: Annotated[str, BeforeValidator(periods.zone)] = Field(
+        default="UTC",
+        alias="tz",
+        description="Time zone of the days: a name of the IANA database.",
+        examples=["Europe/Berlin"],
+    )
 
 
 class StatsDay(Answer):
     """A day and its clicks."""
 
-    day: date
-    clicks: int
+    day: date = Field(description="The day, in the answer's time zone.", examples=["2026-11-24"])
+    clicks: int = Field(description="Clicks on that day.", examples=[12])
 
 
 class Stats(Answer):
     """A link's clicks as of `as_of`: `total` of all time, `sum` of the days in `by_day`."""
 
-    code: str
-    total: int
-    sum: int
-    by_day: list[StatsDay]
-    timezone: str
-    as_of: Instant
+    code: str = Field(description="Code of the link.", examples=["launch"])
+    total: int = Field(description="Clicks of all time.", examples=[345])
+    sum: int = Field(description="Clicks of the days in `by_day`.", examples=[12])
+    by_day: list[StatsDay] = Field(
+        description="Newest first: each day of the range, or the latest days with clicks."
+    )
+    timezone: str = Field(description="Time zone of the days.", examples=["UTC"])
+    as_of: Instant = Field(
+        description="When the clicks were counted.", examples=["2026-11-24T12:00:00Z"]
+    )
 
 
 async def stats(request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from service import links
 
@@ -16,6 +16,8 @@ def _in_utc(instant: datetime) -> datetime:
 
 Instant = Annotated[datetime, AfterValidator(_in_utc)]
 """An instant of an answer; whatever zone it comes in, it is written in UTC."""
+
+CREATED_AT = Field(description="When it was created.", examples=["2026-11-24T12:00:00Z"])
 
 
 def _expiry(given: object) -> object:

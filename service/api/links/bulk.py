@@ -34,13 +34,13 @@ AT_ONCE = 50
 
 
 class LinkBulkCreate(Body):
-    """Links to be made. What is wrong with one is told in its result and keeps no other from it."""
+    """New links. Each has a result of its own: an error in one does not affect the others."""
 
     PARTS: ClassVar = (LinkCreate,)
 
     links: Annotated[
         list[Any],
-        Field(min_length=1, max_length=MOST),
+        Field(min_length=1, max_length=MOST, description="Links to create."),
         WithJsonSchema(
             {
                 "type": "array",
@@ -53,26 +53,32 @@ class LinkBulkCreate(Body):
 
 
 class LinkRefused(Answer):
-    """A link that was not made, and why; the pointers lead into the body of the call."""
+    """A link that was not created, and why."""
 
-    status: Literal[409, 422, 503]
-    code: str
-    detail: str
-    errors: list[FieldProblem]
+    status: Literal[409, 422, 503] = Field(
+        description="Status that a call for this link alone would have.", examples=[409]
+    )
+    code: str = Field(description="Code of the error, for programs.", examples=["code_taken"])
+    detail: str = Field(description="What happened.", examples=["Choose another code."])
+    errors: list[FieldProblem] = Field(
+        description="Its fields with errors; pointers are into the body of the call."
+    )
 
 
 class LinkCreated(Answer):
-    """A link that was made."""
+    """A link that was created."""
 
-    status: Literal[201] = 201
-    link: Link
+    status: Literal[201] = Field(default=201, description="Created.", examples=[201])
+    link: Link = Field(description="The link.")
 
 
 class LinkBulkResults(Answer):
-    """A result for each link asked for, in the same order, and how many were made."""
+    """A result for each link."""
 
-    created: int
-    results: list[LinkCreated | LinkRefused]
+    created: int = Field(description="How many links were created.", examples=[1])
+    results: list[LinkCreated | LinkRefused] = Field(
+        description="A result for each link of the call, in the same order."
+    )
 
 
 async def create(request: web.Request) -> web.Response:

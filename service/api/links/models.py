@@ -16,7 +16,8 @@ from pydantic import (
 from service import links, targets
 from service.api.header import Header, Schema
 from service.api.operation import Answer
-from service.api.times import Expiry, Instant
+from service.api.pages import CURSOR, LIMIT, NEXT, Cursor, Limit
+from service.api.times import CREATED_AT, Expiry, Instant
 from service.bodies import Body, Query
 from service.contract.events import RedirectCode
 from service.destinations import Destinations
@@ -43,14 +44,31 @@ Code = Annotated[str, AfterValidator(links.wanted_code), WithJsonSchema(CODE)]
 Title = Annotated[str, AfterValidator(links.title)]
 
 
-class LinkCreate(Body):
-    """What a link is made of."""
+TARGET = Field(
+    description="Target of the link: an http or https address.", examples=["https://example.com/"]
+)
 
-    url: Url
-    code: Code | None = None
-    title: Title | None = None
-    expires_at: Expiry | None = None
-    redirect_code: RedirectCode = 302
+TITLE = f"Title for people, at most {links.TITLE_LIMIT} characters on one line."
+
+EXPIRY = "When the link expires: a time in the future with its zone. Null: never."
+
+REDIRECT = "Status of the redirect."
+
+LATER = "2040-01-31T12:00:00Z"
+
+
+class LinkCreate(Body):
+    """A new link."""
+
+    url: Url = TARGET
+    code: Code | None = Field(
+        default=None,
+        description="Code of the link. Null: a random one of 7 characters.",
+        examples=["launch"],
+    )
+    title: Title | None = Field(default=None, description=TITLE, examples=["Launch"])
+    expires_at: Expiry | None = Field(default=None, description=EXPIRY, examples=[LATER])
+    redirect_code: RedirectCode = Field(default=302, description=REDIRECT, examples=[302])
 
 
 def _fields_stay(schema: Schema) -> None:
@@ -61,15 +79,18 @@ def _fields_stay(schema: Schema) -> None:
 
 
 class LinkPatch(Body):
-    """What is to become of a link: fields not given stay, null clears a title or an end."""
+    """Changes to a link: fields that are not given stay; null removes a title or an expiry."""
 
     model_config = ConfigDict(json_schema_extra=_fields_stay)
 
-    url: Url = ""  # never kept: what counts is which fields were given
-    title: Title | None = None
-    expires_at: Expiry | None = None
-    redirect_code: RedirectCode = 302
-    disabled: bool = False
+    # The defaults are never kept: what counts is which fields were given.
+    url: Url = Field(default="", description="The new target.", examples=["https://example.com/"])
+    title: Title | None = Field(default=None, description=TITLE, examples=["Launch day"])
+    expires_at: Expiry | None = Field(default=None, description=EXPIRY, examples=[LATER])
+    redirect_code: RedirectCode = Field(default=302, description=REDIRECT, examples=[302])
+    disabled: bool = Field(
+        default=False, description="True: the link answers 410 from now on.", examples=[False]
+    )
 
     @model_validator(mode="after")
     def _changes_something(self) -> LinkPatch:
@@ -79,37 +100,45 @@ class LinkPatch(Body):
 
 
 class LinkQuery(Query):
-    """Which links to list; `owner` is for admins."""
+    """Which links to list."""
 
-    limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,18}$")] | None = None
-    owner: str | None = None
+    limit: Limit = LIMIT
+    cursor: Cursor | None = CURSOR
+    owner: str | None = Field(
+        default=None,
+        description="For admins: e-mail address of another owner, or `all`.",
+        examples=["all"],
+    )
 
 
 class Link(Answer):
-    """A link; `owner` is an e-mail, none when nobody has it."""
+    """A link."""
 
-    code: str
-    url: str
-    short_url: str
-    title: str | None
-    redirect_code: RedirectCode
-    created_at: Instant
-    expires_at: Instant | None
-    disabled_at: Instant | None
-    owner: str | None
+    code: str = Field(description="Code of the link.", examples=["launch"])
+    url: str = TARGET
+    short_url: str = Field(
+        description="Address of the short link.", examples=["https://go.example/launch"]
+    )
+    title: str | None = Field(description="Title for people.", examples=["Launch"])
+    redirect_code: RedirectCode = Field(description=REDIRECT, examples=[302])
+    created_at: Instant = CREATED_AT
+    expires_at: Instant | None = Field(description="When it expires. Null: never.", examples=[None])
+    disabled_at: Instant | None = Field(description="When it was disabled.", examples=[None])
+    owner: str | None = Field(
+        description="E-mail address of its owner, if it has one.", examples=["ada@example.com"]
+    )
 
 
 class LinkList(Answer):
-    """A page of links; `next` is the cursor of the one after it, none on the last."""
+    """A page of links."""
 
-    links: list[Link]
-    next: str | None
+    links: list[Link] = Field(description="Links, newest first.")
+    next: str | None = NEXT
 
 
 LOCATION = Header(
     "Location",
-    "Of a new link, where the API tells it; of a short link, its target, byte for byte.",
+    "Of something new, its path in the API; of a short link, its target, byte for byte.",
     {"type": "string"},
     always=True,
 )

@@ -114,11 +114,11 @@ async def test_two_calls_that_meet(client: Client, ada: Person, bob: Person) -> 
 
 
 async def test_a_code_named_like_the_route(client: Client, ada: Person) -> None:
-    """The route takes POST alone; a link may be called bulk all the same."""
+    """The route takes POST alone, and no link may be called bulk: it could not be read."""
     made = await ask(client, ada, [{"url": URL, "code": "bulk"}])
-    assert 1 == made["created"]
+    assert (0, "reserved_code") == (made["created"], made["results"][0]["code"])
     read = await client.get(BULK, headers=ada.headers)
-    assert (200, "bulk") == (read.status, (await read.json())["code"])
+    assert (405, "POST") == (read.status, read.headers["Allow"])
 
 
 @pytest.mark.parametrize("mark", ["[", "{", '"'])
