@@ -16,7 +16,7 @@ from pydantic import (
 from service import links, targets
 from service.api.header import Header, Schema
 from service.api.operation import Answer
-from service.api.pages import CURSOR, LIMIT, NEXT, Cursor, Limit
+from service.api.paging import CURSOR, LIMIT, NEXT, Cursor, Limit
 from service.api.times import CREATED_AT, Expiry, Instant
 from service.bodies import Body, Query
 from service.contract.events import RedirectCode
