@@ -12,6 +12,7 @@ from service.contract.observations import Observation, RequestFailed
 from service.draining import Draining
 from service.lifespan import DRAINING, HEADERS, OBSERVE
 from service.problems import guarded
+from service.validation import PROBLEMS
 
 Client = TestClient[web.Request, web.Application]
 JSON = {"Content-Type": "application/json"}
@@ -165,7 +166,7 @@ async def test_all_problems_are_told_at_once(things: Client) -> None:
 async def test_problems_are_bounded(things: Client, data: str) -> None:
     """A body of unknown fields, or of many said twice, has a short answer."""
     response = await things.post("/things", data=data.encode(), headers=JSON)
-    assert bodies.PROBLEMS == len((await response.json())["errors"])
+    assert PROBLEMS == len((await response.json())["errors"])
 
 
 async def test_large_body_is_413(things: Client) -> None:

@@ -16,12 +16,13 @@ from service.api.idempotency import KEY, REPLAYED, Kept, idempotent
 from service.api.links.making import TRIES
 from service.api.links.models import Link, LinkCreate, link_model
 from service.api.operation import CALLER, Answer, Operation
-from service.bodies import Body, checked, json_object
+from service.bodies import Body, json_object
 from service.connections import connection
 from service.destinations import Destinations
 from service.errors import CodeTaken, EveryclickError, FieldProblem, Invalid, KeyReused, Unavailable
 from service.lifespan import DESTINATIONS, SETTINGS
 from service.store import links as store
+from service.validation import checked
 
 MOST = 1000
 """Links in one call."""

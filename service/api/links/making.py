@@ -11,11 +11,12 @@ from service.api.etags import ETAG
 from service.api.idempotency import KEY, REPLAYED, Kept, idempotent
 from service.api.links.models import LOCATION, Link, LinkCreate, etag, link_model
 from service.api.operation import CALLER, Operation
-from service.bodies import checked, json_object
+from service.bodies import json_object
 from service.connections import connection
 from service.errors import CodeTaken, KeyReused, Unavailable
 from service.lifespan import DESTINATIONS, SETTINGS
 from service.store import links as store
+from service.validation import checked
 
 TRIES = 5
 """New codes that are tried; with 55^7 of them even a second try is rare."""

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from service.api import operations
 from service.api.links.models import LinkCreate
-from service.bodies import HINTS, SHOWN, Query, checked
+from service.bodies import Query
 from service.destinations import Destinations
 from service.errors import Invalid, Refused
+from service.validation import HINTS, SHOWN, checked
 
 MODELS: list[type[BaseModel]] = sorted(
     {
