@@ -34,30 +34,9 @@ Refused                       a rule's no to one value; gathered into Invalid
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
-
-
-@dataclass(frozen=True, slots=True)
-class FieldProblem:
-    """A field that cannot be accepted."""
-
-    pointer: Annotated[
-        str,
-        Field(description="JSON pointer (RFC 6901), or name of a parameter.", examples=["/url"]),
-    ]
-    detail: Annotated[
-        str,
-        Field(
-            description="What is wrong, and what to do about it.",
-            examples=["Invalid value 42. Use a string."],
-        ),
-    ]
-    code: Annotated[
-        str, Field(description="Kind of error, for programs: stable.", examples=["wrong_type"])
-    ]
+from service.problem import FieldProblem
 
 
 class Refused(ValueError):

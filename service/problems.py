@@ -10,7 +10,6 @@ from time import perf_counter
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ConfigDict, Field
 
 from service import pages
 from service.connections import UNAVAILABLE
@@ -18,13 +17,13 @@ from service.contract.observations import DatabaseUnavailable, RequestFailed, Re
 from service.errors import (
     BadExpectation,
     EveryclickError,
-    FieldProblem,
     MethodNotAllowed,
     NotFound,
     TooLarge,
     Unavailable,
 )
 from service.lifespan import DRAINING, HEADERS, OBSERVE
+from service.problem import Problem
 from service.request_ids import HEADER, new_request_id, request_id
 
 ANYTHING = r"/{anything:[\s\S]*}"
@@ -43,30 +42,6 @@ BESIDES: web.RequestKey[dict[str, str]] = web.RequestKey("besides", dict[str, st
 _OURS = {error.status: error for error in (NotFound, MethodNotAllowed, TooLarge)}
 # A method is whatever token the client makes up; what is counted by method stays a short list.
 _METHODS = hdrs.METH_ALL
-
-
-class Problem(BaseModel):
-    """An error (RFC 9457)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type: str = Field(
-        default="about:blank", description="Always about:blank.", examples=["about:blank"]
-    )
-    title: str = Field(description="Kind of error, for people.", examples=["There is nothing here"])
-    status: int = Field(description="Status of the answer.", examples=[404])
-    code: str = Field(description="Kind of error, for programs: stable.", examples=["not_found"])
-    detail: str | None = Field(
-        default=None,
-        description="What happened this time, and what to do about it.",
-        examples=["No link has this code."],
-    )
-    errors: list[FieldProblem] | None = Field(
-        default=None, description="Fields that cannot be accepted.", examples=[None]
-    )
-    request_id: str = Field(
-        description="X-Request-Id of the answer.", examples=["91343393e87d60f667a66264e50005f1"]
-    )
 
 
 def guarded(handler: Handler) -> Handler:

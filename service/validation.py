@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from service.destinations import Destinations
-from service.errors import FieldProblem, Invalid, Refused
+from service.errors import Invalid, Refused
+from service.problem import FieldProblem
 
 PROBLEMS = 20
 """Problems that one answer lists."""

@@ -14,8 +14,9 @@ from service.api.sessions import COOKIE, Session, begin_session, session_model, 
 from service.api.times import CREATED_AT, Instant
 from service.bodies import Body, body
 from service.connections import connection, hashing
-from service.errors import EmailTaken, FieldProblem, Invalid, Refused, SignupClosed, TooManyRequests
+from service.errors import EmailTaken, Invalid, Refused, SignupClosed, TooManyRequests
 from service.lifespan import SETTINGS
+from service.problem import FieldProblem
 from service.store.users import User, admin_exists, admins_lock_shared, user_create
 from service.throttle import allow
 

@@ -26,7 +26,7 @@ from service.errors import (
     Unavailable,
     UnsupportedType,
 )
-from service.problems import Problem
+from service.problem import Problem
 
 Refs = Mapping[tuple[type[BaseModel], JsonSchemaMode], Schema]
 """Where each model is described."""

@@ -14,7 +14,7 @@ from service.api.header import Schema
 from service.api.links.models import CODE
 from service.api.operation import Operation
 from service.api.site import Site
-from service.problems import Problem
+from service.problem import Problem
 from service.redirects import ROUTE
 
 REF = "#/components/schemas/{model}"

@@ -22,7 +22,8 @@ from psycopg import AsyncConnection
 from service.accounts import UserId
 from service.api.header import Header
 from service.api.operation import Answer, responded
-from service.errors import FieldProblem, Invalid, KeyReused, Malformed
+from service.errors import Invalid, KeyReused, Malformed
+from service.problem import FieldProblem
 from service.store.idempotency import (
     Remembered,
     idempotency_claim,

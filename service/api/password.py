@@ -11,7 +11,8 @@ from service.api.operation import CALLER, Operation
 from service.api.sessions import COOKIE, Session, begin_session, session_model, signed_in
 from service.bodies import Body, body
 from service.connections import connection, hashing
-from service.errors import FieldProblem, Invalid, Refused
+from service.errors import Invalid, Refused
+from service.problem import FieldProblem
 from service.store.sessions import sessions_end
 from service.store.users import user_rehash
 from service.throttle import allow

@@ -14,8 +14,9 @@ from service.api.ownership import coded, owned
 from service.api.times import Instant
 from service.bodies import Query, query
 from service.connections import connection
-from service.errors import FieldProblem, Forbidden, Invalid, NotFound, Refused
+from service.errors import Forbidden, Invalid, NotFound, Refused
 from service.periods import Period
+from service.problem import FieldProblem
 from service.store import stats as store
 from service.store.links import link_by_code
 

@@ -14,9 +14,10 @@ from service.contract.observations import (
     RequestServed,
 )
 from service.draining import Draining
-from service.errors import CodeTaken, FieldProblem, Invalid, Unauthenticated
+from service.errors import CodeTaken, Invalid, Unauthenticated
 from service.headers import EVERY
 from service.lifespan import DRAINING, HEADERS, OBSERVE
+from service.problem import FieldProblem
 from service.problems import ANYTHING, guarded, other_methods, problems, unmatched
 
 Client = TestClient[web.Request, web.Application]

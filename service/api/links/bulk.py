@@ -4,82 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
 
 from aiohttp import web
 from psycopg import AsyncConnection
-from pydantic import Field, WithJsonSchema
 
 from service import links
 from service.accounts import UserId
 from service.api.idempotency import KEY, REPLAYED, Kept, idempotent
+from service.api.links.bulk_models import LinkBulkCreate, LinkBulkResults, LinkCreated, LinkRefused
 from service.api.links.making import TRIES
-from service.api.links.models import Link, LinkCreate, link_model
-from service.api.operation import CALLER, Answer, Operation
-from service.bodies import Body, json_object
+from service.api.links.models import LinkCreate, link_model
+from service.api.operation import CALLER, Operation
+from service.bodies import json_object
 from service.connections import connection
 from service.destinations import Destinations
-from service.errors import CodeTaken, EveryclickError, FieldProblem, Invalid, KeyReused, Unavailable
+from service.errors import CodeTaken, EveryclickError, Invalid, KeyReused, Unavailable
 from service.lifespan import DESTINATIONS, SETTINGS
+from service.problem import FieldProblem
 from service.store import links as store
 from service.validation import checked
-
-MOST = 1000
-"""Links in one call."""
 
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes of such a call: a thousand of the longest targets and titles."""
 
 AT_ONCE = 50
 """Links that are checked before redirects get their turn again."""
-
-
-class LinkBulkCreate(Body):
-    """New links. Each has a result of its own: an error in one does not affect the others."""
-
-    PARTS: ClassVar = (LinkCreate,)
-
-    links: Annotated[
-        list[Any],
-        Field(min_length=1, max_length=MOST, description="Links to create."),
-        WithJsonSchema(
-            {
-                "type": "array",
-                "items": {"$ref": "#/components/schemas/LinkCreate"},
-                "minItems": 1,
-                "maxItems": MOST,
-            }
-        ),
-    ]
-
-
-class LinkRefused(Answer):
-    """A link that was not created, and why."""
-
-    status: Literal[409, 422, 503] = Field(
-        description="Status that a call for this link alone would have.", examples=[409]
-    )
-    code: str = Field(description="Code of the error, for programs.", examples=["code_taken"])
-    detail: str = Field(description="What happened.", examples=["Choose another code."])
-    errors: list[FieldProblem] = Field(
-        description="Its fields with errors; pointers are into the body of the call."
-    )
-
-
-class LinkCreated(Answer):
-    """A link that was created."""
-
-    status: Literal[201] = Field(default=201, description="Created.", examples=[201])
-    link: Link = Field(description="The link.")
-
-
-class LinkBulkResults(Answer):
-    """A result for each link."""
-
-    created: int = Field(description="How many links were created.", examples=[1])
-    results: list[LinkCreated | LinkRefused] = Field(
-        description="A result for each link of the call, in the same order."
-    )
 
 
 async def create(request: web.Request) -> web.Response:

@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 
 from service import links
-from service.api.links.bulk import BODY_LIMIT, MOST
+from service.api.links.bulk import BODY_LIMIT
+from service.api.links.bulk_models import MOST
 from service.bodies import MARKS
 from tests.service.api.conftest import Person
 
