@@ -4,7 +4,7 @@ Data goes to stdout, words to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 69 da
 unreachable, 78 bad configuration, 130 interrupted.
 
 Who only runs does not load what reads command lines, nor the other commands: a relay that was
-killed is back so much earlier.
+killed is back so much earlier. A health check, which runs every few seconds, loads nothing else.
 """
 # ruff: noqa: PLC0415
 
@@ -28,6 +28,10 @@ def command() -> Callable[[], object]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] in (["health"], ["health", "--live"]):
+        from relay.cli.health import health
+
+        sys.exit(health(live="--live" in sys.argv))
     with loading():
         from service.contract.process import command_line
 

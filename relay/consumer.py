@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from relay import chores
 from relay.driver import PoolDriver
 from relay.mover import Mover
+from relay.progress import Progress
 from service.contract.observations import DatabaseUnavailable, JobFailed, Observer
 from service.contract.transience import is_stale, is_transient
 
@@ -35,12 +36,18 @@ class Consumer:
     """Runs the jobs that PgQueuer hands to this relay."""
 
     def __init__(
-        self, pool: AsyncConnectionPool, driver: PoolDriver, mover: Mover, observe: Observer
+        self,
+        pool: AsyncConnectionPool,
+        driver: PoolDriver,
+        mover: Mover,
+        observe: Observer,
+        progress: Progress,
     ) -> None:
         self._pool = pool
         self._driver = driver
         self._mover = mover
         self._observe = observe
+        self._progress = progress
         self._queue = PgQueuer(driver)
         self.moving = False
         self.purging = False
@@ -98,8 +105,14 @@ class Consumer:
             self.moving = False
 
     async def _move(self, connection: AsyncConnection) -> None:
-        while await self._mover.move(connection) and not self._queue.shutdown.is_set():
+        while await self._batch(connection) and not self._queue.shutdown.is_set():
             pass
+
+    async def _batch(self, connection: AsyncConnection) -> bool:
+        try:
+            return await self._mover.move(connection)
+        finally:
+            self._progress.moved()
 
     async def _purge_links(self, _: Job | None = None) -> None:
         if self.purging:

@@ -6,12 +6,14 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from time import monotonic
 
 import psycopg
 from prometheus_client import CollectorRegistry
 
 from relay.faults import FaultDrill
 from relay.mover import Mover, Policy
+from relay.progress import Progress
 from relay.session import Session
 from relay.settings import RelaySettings
 from relay.settlement import Terms
@@ -45,11 +47,14 @@ async def run(settings: RelaySettings, database: Database) -> int:
     """
     registry = CollectorRegistry()
     observe = observer(settings, registry)
+    progress = Progress(monotonic)
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(stopping())
         try:
             metrics = await stack.enter_async_context(
-                monitor(settings.metrics_host, settings.relay_metrics_port, registry)
+                monitor(
+                    settings.metrics_host, settings.relay_metrics_port, registry, progress.health
+                )
             )
         except OSError as error:
             raise ConfigurationError(
@@ -62,6 +67,7 @@ async def run(settings: RelaySettings, database: Database) -> int:
             mover(settings, observe),
             observe,
             shutdown_timeout=settings.shutdown_timeout,
+            progress=progress,
         )
         clean = await _sessions(session, settings, database, observe, stop)
     observe(Stopped("relay", clean=clean))

@@ -14,6 +14,7 @@ from relay import chores
 from relay.consumer import MOVE_CLICKS, PURGE_LINKS, Consumer
 from relay.driver import PoolDriver
 from relay.mover import Mover
+from relay.progress import Progress
 from relay.store.outbox import outbox_backlog
 from relay.store.pgqueuer import pgqueuer_discard
 from relay.store.status import server_strain
@@ -64,12 +65,19 @@ class Session:
     """Runs the consumer, its listener and its watcher together: when one falls, all are ended."""
 
     def __init__(
-        self, database: Database, mover: Mover, observe: Observer, *, shutdown_timeout: float
+        self,
+        database: Database,
+        mover: Mover,
+        observe: Observer,
+        *,
+        shutdown_timeout: float,
+        progress: Progress | None = None,
     ) -> None:
         self._database = database
         self._mover = mover
         self._observe = observe
         self._shutdown_timeout = shutdown_timeout
+        self._progress = progress or Progress(monotonic)
         self._distrusts = False
 
     def distrust(self) -> None:
@@ -98,18 +106,19 @@ class Session:
                             self._distrusts = False
                 return await self._work(pool, listener, stop)
         finally:
+            self._progress.disconnected()
             await pool.close(timeout=0.5)
 
     async def _work(
         self, pool: AsyncConnectionPool, listener: AsyncConnection, stop: asyncio.Event
     ) -> bool:
         driver = PoolDriver(pool, listener)
-        consumer = Consumer(pool, driver, self._mover, self._observe)
+        consumer = Consumer(pool, driver, self._mover, self._observe, self._progress)
         working = asyncio.create_task(consumer.run())
         tasks = {
             working,
             asyncio.create_task(driver.listen()),
-            asyncio.create_task(Watcher(pool, consumer).run()),
+            asyncio.create_task(Watcher(pool, consumer, self._progress).run()),
             asyncio.create_task(self._meter(pool)),
         }
         stopped = asyncio.create_task(stop.wait())

@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from relay.consumer import MOVE_CLICKS, PURGE_LINKS, Consumer, JobName
 from relay.frontier import Frontier
+from relay.progress import Progress
 from relay.store.outbox import outbox_work
 from relay.store.pgqueuer import pgqueuer_enqueue
 from relay.store.status import server_strain
@@ -28,9 +29,10 @@ BACK_OFF = 1.2
 class Watcher:
     """Looks at the outbox on behalf of one relay."""
 
-    def __init__(self, pool: AsyncConnectionPool, consumer: Consumer) -> None:
+    def __init__(self, pool: AsyncConnectionPool, consumer: Consumer, progress: Progress) -> None:
         self._pool = pool
         self._consumer = consumer
+        self._progress = progress
         self._frontier = Frontier(monotonic)
 
     async def run(self) -> None:
@@ -39,6 +41,7 @@ class Watcher:
         async with self._pool.connection() as connection:
             while True:
                 work = await outbox_work(connection, self._frontier.begin())
+                self._progress.looked(due=work.events_due)
                 if not work.events_due:
                     self._frontier.passed(work.place)
                 # Our own mover goes on until nothing is due; while it does, no job is needed.

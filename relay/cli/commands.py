@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from relay.cli import dead_letters, process, rollups
+from relay.cli.health import health
 from relay.cli.run import run
 from service.contract.commands import carried_out, program
 
@@ -10,6 +11,7 @@ app = program("Moves clicks from the outbox to where they are counted. Without a
 app.command()(run)
 app.command()(process.drain)
 app.command()(process.status)
+app.command()(health)
 app.command()(rollups.verify)
 app.command()(rollups.rebuild)
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.cli import keys, links, process, setup, tokens, users
+from service.cli.health import health
 from service.cli.serve import serve
 from service.contract.commands import carried_out, program
 
@@ -10,7 +11,7 @@ app = program("Short links whose clicks are never lost. Without a command: serve
 app.command()(serve)
 app.command()(process.migrate)
 app.command()(process.check)
-app.command()(process.health)
+app.command()(health)
 app.command()(setup.setup)
 app.command()(tokens.token)
 app.add_typer(users.app, name="user")

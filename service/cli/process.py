@@ -1,9 +1,6 @@
-"""migrate, check, health: the process and what it needs."""
+"""migrate, check: the process and what it needs."""
 
 from __future__ import annotations
-
-import urllib.error
-import urllib.request
 
 import psycopg
 
@@ -12,7 +9,7 @@ from service.cli.session import migrated
 from service.contract.fitness import DurabilityError, EncodingError, SchemaError
 from service.contract.gate import pass_once
 from service.contract.postgres import database
-from service.contract.process import FAILED, MISCONFIGURED, OK, UNREACHABLE, run, say
+from service.contract.process import MISCONFIGURED, OK, UNREACHABLE, run, say
 from service.contract.settings import ConfigurationError
 from service.settings import ServiceSettings, secret_key
 
@@ -60,18 +57,4 @@ def check() -> int:
     if unreachable:
         return UNREACHABLE
     say("The configuration is fine.")
-    return OK
-
-
-def health() -> int:
-    """Ask the service on HOST:PORT whether it is ready; exit 0 when it is, 1 when not."""
-    settings = ServiceSettings.load()
-    host = "127.0.0.1" if settings.host in {"0.0.0.0", ""} else settings.host  # noqa: S104
-    url = f"http://{host}:{settings.port}/readyz"
-    try:
-        with urllib.request.urlopen(url, timeout=3) as answer:
-            print(answer.read().decode())
-    except (urllib.error.URLError, OSError) as error:
-        say(f"{url}: {error}")
-        return FAILED
     return OK

@@ -1,24 +1,48 @@
-"""The monitoring port: `/metrics` for Prometheus and `/healthz` for whoever keeps us alive."""
+"""The monitoring port: `/metrics` for Prometheus, `/healthz` and `/readyz` for supervisors."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a process is. `waiting`: alive, its database is not there; `stalled`: a restart may help."""
+
+    status: Literal["ok", "waiting", "stalled"]
+    detail: str = ""
+
+
 @asynccontextmanager
-async def monitor(host: str, port: int, registry: CollectorRegistry) -> AsyncIterator[str]:
+async def monitor(
+    host: str,
+    port: int,
+    registry: CollectorRegistry,
+    health: Callable[[], Health] = lambda: Health("ok"),
+) -> AsyncIterator[str]:
     """Serve the registry on host:port while inside; yields the URL of the metrics.
 
+    /healthz is 503 while `health` says that the process is stalled, /readyz unless it is ok.
     Raises OSError when the port cannot be had.
     """
+
+    async def healthz(_: web.Request) -> web.Response:
+        return _told(health(), failing=("stalled",))
+
+    async def readyz(_: web.Request) -> web.Response:
+        return _told(health(), failing=("stalled", "waiting"))
+
     app = web.Application()
     app.router.add_get("/metrics", make_aiohttp_handler(registry))
-    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -30,5 +54,6 @@ async def monitor(host: str, port: int, registry: CollectorRegistry) -> AsyncIte
         await runner.cleanup()
 
 
-async def _healthz(_: web.Request) -> web.Response:
-    return web.json_response({"status": "ok"})
+def _told(health: Health, *, failing: Sequence[str]) -> web.Response:
+    told = {name: value for name, value in asdict(health).items() if value}
+    return web.json_response(told, status=503 if health.status in failing else 200)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from time import monotonic
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from psycopg import AsyncConnection
 from relay import consumer, runner
 from relay.events import PendingEvent
 from relay.mover import Mover
+from relay.progress import STALLED_SECONDS, Progress
 from relay.session import APPLICATION, LISTENER, Session
 from relay.settings import RelaySettings
 from relay.store.outbox import outbox_work
@@ -89,6 +91,42 @@ async def test_events_are_moved_unasked(
     assert 0 == await count(db, "outbox")
     assert await rollups_equal_clicks(db)
     assert any(isinstance(each, BacklogMeasured) for each in observed)
+
+
+async def test_a_mover_that_hangs(
+    db: AsyncConnection, database: Database, mover: Mover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay looks at the outbox all the same: its health says that nothing is moved. Once the
+    database is lost, it says that it waits.
+    """
+    ahead = 0.0
+    progress = Progress(lambda: monotonic() + ahead)
+    assert "waiting" == progress.health().status
+    hangs = asyncio.Event()
+
+    async def move(connection: AsyncConnection) -> bool:
+        hangs.set()
+        await asyncio.Event().wait()
+        return False
+
+    monkeypatch.setattr(mover, "move", move)
+    session = Session(database, mover, lambda _: None, shutdown_timeout=0.1, progress=progress)
+    stop = asyncio.Event()
+    task = asyncio.create_task(session.run(stop))
+    await make_events(db, await make_link(db), 3)
+    await asyncio.wait_for(hangs.wait(), 20)
+    assert "ok" == progress.health().status
+    ahead = STALLED_SECONDS + 1
+    looked = progress._looked
+
+    async def looked_again() -> bool:
+        return progress._looked is not None and progress._looked > (looked or 0) + STALLED_SECONDS
+
+    await until(looked_again)
+    assert "stalled" == progress.health().status
+    stop.set()
+    await asyncio.wait_for(task, 20)
+    assert "waiting" == progress.health().status
 
 
 async def test_partitions_are_made_at_the_start(

@@ -18,6 +18,7 @@ SOFT, HARD = 200, 400
 READS_THE_ENVIRONMENT = {
     "service/contract/announcement.py": "who systemd wants to be told, and whether we are to tell",
     "service/contract/stderr.py": "LOG_FORMAT, for what is logged before the settings are read",
+    "service/contract/health.py": "a check that loads no settings",
     "service/contract/settings.py": "NAME_FILE",
     "service/contract/postgres.py": "libpq's own variables",
     "service/contract/process.py": "the supervisor's lifeline",

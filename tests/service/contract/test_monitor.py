@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from typing import Literal
 
 import pytest
 from aiohttp import ClientConnectorError, ClientSession
 from prometheus_client import CollectorRegistry, Counter
 
-from service.contract.monitor import monitor
+from service.contract.monitor import Health, monitor
 
 
 async def test_metrics_and_health() -> None:
@@ -25,6 +26,25 @@ async def test_metrics_and_health() -> None:
             assert {"status": "ok"} == await answer.json()
         async with session.get(url.replace("/metrics", "/")) as answer:
             assert 404 == answer.status
+
+
+@pytest.mark.parametrize(
+    "status, healthz, readyz", [("ok", 200, 200), ("waiting", 200, 503), ("stalled", 503, 503)]
+)
+async def test_how_the_process_is(
+    status: Literal["ok", "waiting", "stalled"], healthz: int, readyz: int
+) -> None:
+    """Asked anew each time. Alive while a restart would not help, ready while it does its work."""
+    health = Health("ok")
+    async with (
+        monitor("127.0.0.1", 0, CollectorRegistry(), lambda: health) as url,
+        ClientSession() as session,
+    ):
+        health = Health(status, "why")
+        for path, expected in (("/healthz", healthz), ("/readyz", readyz)):
+            async with session.get(url.replace("/metrics", path)) as answer:
+                assert expected == answer.status
+                assert {"status": status, "detail": "why"} == await answer.json()
 
 
 async def test_the_port_is_let_go() -> None:
