@@ -19,7 +19,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 import psycopg
@@ -32,7 +34,7 @@ from tests.support.closed_loop import ClosedLoop
 from tests.support.processes import SECRET_KEY, Process, Processes, free_ports, url_of
 from tests.support.traffic import make_link, value
 
-KEPT, FRESH = 16, 8
+KEPT, FRESH = 32, 8
 """Clients of each kind."""
 
 
@@ -76,17 +78,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     ):
         database = Database("embedded", embedded.conninfo, "", "")
         migrations.upgrade(database.connect)
-        for number, workers in enumerate(map(int, given.workers.split(","))):
+        for workers in map(int, given.workers.split(",")):
             processes = Processes(
                 Path(directory), {"DATABASE_URL": url_of(database), "SECRET_KEY": SECRET_KEY}
             )
             with database.connect("everyclick-restarts") as sql:
                 sql.execute("TRUNCATE outbox")
-                make_link(sql, f"restarts{number}")
                 try:
-                    result = run(processes, sql, workers, given.times, given.requests, number)
+                    result = run(
+                        processes, sql, workers, given.times, given.requests, f"workers{workers}"
+                    )
                 finally:
-                    processes.close()
+                    with redirect_stdout(StringIO()):  # it prints what the processes said
+                        processes.close()
             print(line(result), flush=True)
             results.append(result)
     sent, failed = sum(each.sent for each in results), sum(each.failed for each in results)
@@ -100,15 +104,16 @@ def run(
     workers: int,
     times: int,
     requests: int,
-    number: int,
+    code: str,
 ) -> Result:
     """Restart and stop a service with so many workers; return what its clients saw."""
-    env = {"PORT": str(free_ports(1)[0]), "WEB_CONCURRENCY": str(workers), "LOG_LEVEL": "info"}
+    make_link(sql, code)
+    env = {"PORT": str(free_ports(1)[0]), "WEB_CONCURRENCY": str(workers)}
     result = Result(workers)
     began = time.monotonic()
     service = started(processes, env, workers)
-    with ClosedLoop(f"{service.url}/restarts{number}", kept=KEPT, fresh=FRESH) as clients:
-        while result.restarts < times or clients.sent < requests / 2:
+    with ClosedLoop(f"{service.url}/{code}", kept=KEPT, fresh=FRESH) as clients:
+        while result.restarts < times or clients.sent < 0.8 * requests:
             replaced = len(service.logged("worker_replaced"))
             service.send(signal.SIGHUP)
             service.ready(
@@ -117,6 +122,8 @@ def run(
             )
             result.restarts += 1
         while result.stops < times or clients.sent < requests:
+            answered = clients.found + 0.2 * requests / times
+            service.ready(lambda: clients.found >= answered, "some requests answered")  # noqa: B023
             service.stop()
             service = started(processes, env, workers)
             result.stops += 1

@@ -11,8 +11,8 @@ import asyncio
 
 from aiohttp import web
 
-HALF_INSIDE = 0.2
-"""Seconds the doors stay open for those who have begun to come in: a round trip, generously."""
+HANDSHAKE = 0.2
+"""Seconds the listeners stay open for handshakes under way: a round trip, generously."""
 
 LINGER = 1.0
 """Seconds without a request after which a connection counts as idle."""
@@ -28,13 +28,13 @@ class Draining:
         self.begun = False
 
     async def run(self, runner: web.AppRunner, within: float) -> None:
-        """Return once the doors are closed and whoever still talks is in the midst of a request.
+        """Return once the listeners are closed and each connection left is in the midst of a request.
 
         Those are for the runner's cleanup, which waits for them and closes what is idle. It may
         take `rest(within)`, so that all of it together takes `within` seconds.
         """
         self.begun = True
-        await asyncio.sleep(_half_inside(within))
+        await asyncio.sleep(_handshake(within))
         for site in runner.sites:
             await site.stop()
         server = runner.server
@@ -46,11 +46,11 @@ class Draining:
 
 def rest(within: float) -> float:
     """Return the seconds that are left, of `within`, for the requests in hand."""
-    return within - _half_inside(within) - _linger(within)
+    return within - _handshake(within) - _linger(within)
 
 
-def _half_inside(within: float) -> float:
-    return min(HALF_INSIDE, within / 10)
+def _handshake(within: float) -> float:
+    return min(HANDSHAKE, within / 10)
 
 
 def _linger(within: float) -> float:

@@ -37,7 +37,7 @@ MOST = 10_000
 """Connections per process; fewer when it may not have as many descriptors."""
 
 SPARE = 64
-"""Descriptors kept free of clients: for the database, the doors, the log."""
+"""Descriptors kept free of clients: for the database, the listeners, the log."""
 
 MALFORMED = "malformed"
 """The route under which requests are reported that are no HTTP."""

@@ -9,9 +9,9 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from service.acceptor import Acceptor
 from service.app import create_app
 from service.contract.announcement import announce
 from service.contract.gate import gate
@@ -22,11 +22,10 @@ from service.contract.postgres import Database
 from service.contract.process import stopping
 from service.contract.settings import ConfigurationError
 from service.contract.stderr import logger
-from service.doors import BACKLOG, open_doors, shut
 from service.draining import rest
 from service.hosts import short_host
 from service.lifespan import DRAINING
-from service.neighbours import Neighbours
+from service.listeners import open_listeners, refuse_new
 from service.redirects import REDIRECTS
 from service.runner import Runner
 from service.settings import ServiceSettings
@@ -47,7 +46,7 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM, SIGINT or the supervisor's end; whoever asks until then is answered.
 
-    A worker has its doors from the supervisor and leaves the metrics port to it.
+    A worker has its listeners from the supervisor and leaves the metrics port to it.
     Raises SchemaError, DurabilityError, and ConfigurationError when a port cannot be had.
     """
     registry = CollectorRegistry()
@@ -81,20 +80,18 @@ async def serve(
         if worker is not None and worker.ready is not None:
             # The one we are to succeed goes on until we are fit for work.
             await _gone_through(gating, stop)
-        doors = worker.doors if worker else opened(settings)
-        for door in doors:
-            await web.SockSite(runner, door, backlog=BACKLOG).start()
+        listeners = worker.listeners if worker else opened(settings)
+        port = listeners[0].getsockname()[1]
+        await Acceptor(runner, listeners).start()
         if worker is not None:
-            await Neighbours(runner, worker.neighbours).start()
             worker.serves()
         _quieten_collector()
-        port = runner.addresses[0][1]
         observe(Listening(f"http://{settings.host}:{port}", metrics, database.address))
         announce()
         await _gone_through(gating, stop)
         await stop.wait()
         if worker is None:
-            shut(doors)
+            refuse_new(listeners)
         await app[DRAINING].run(runner, settings.shutdown_timeout)
     observe(Stopped("service", clean=True))
 
@@ -131,10 +128,10 @@ async def _gone_through(gating: asyncio.Task[None], stop: asyncio.Event) -> None
         stopped.cancel()
 
 
-def opened(settings: ServiceSettings, *, shared: bool = False) -> list[socket.socket]:
-    """Open doors on HOST and PORT. Raises ConfigurationError when they cannot be had."""
+def opened(settings: ServiceSettings) -> list[socket.socket]:
+    """Listen on HOST and PORT. Raises ConfigurationError when they cannot be had."""
     try:
-        return open_doors(settings.host, settings.port, shared=shared)
+        return open_listeners(settings.host, settings.port)
     except OSError as error:
         raise ConfigurationError([f"HOST and PORT: {error.strerror or error}."]) from error
 

@@ -29,7 +29,12 @@ class ServiceSettings(Settings):
 
     host: str = Field("127.0.0.1", description="address the redirects are served on")
     port: int = Field(8080, ge=0, le=65535, description="port the redirects are served on")
-    web_concurrency: int = Field(1, ge=1, le=64, description="worker processes that share the port")
+    web_concurrency: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="worker processes that share the port, under a supervisor; unset: one process",
+    )
     base_url: str | None = Field(
         None, description="public address of the short links; else http://HOST:PORT"
     )

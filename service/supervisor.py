@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+from service.child_process import Child, ChildProcess, Readiness
 from service.contract.observations import (
     Observer,
     ReplacementFailed,
@@ -17,7 +18,6 @@ from service.contract.observations import (
     WorkerReplaced,
 )
 from service.contract.process import MISCONFIGURED, OK
-from service.running import Child, Readiness, Running
 
 __all__ = ["Child", "Supervisor"]
 
@@ -83,7 +83,7 @@ class _Keeper:
         self._grace = grace
         self._stop = stop
         self._lifeline = lifeline
-        self._running: Running | None = None
+        self._running: ChildProcess | None = None
         self._replaced = asyncio.Event()
         self._changing = asyncio.Lock()
 
@@ -138,7 +138,7 @@ class _Keeper:
                 raise
         finally:
             readiness.close()
-        former: Running | None = successor
+        former: ChildProcess | None = successor
         async with self._changing:
             # Told to stop, the keeper has seen to the end of the one it knew.
             if serves and not self._stop.is_set():
@@ -154,13 +154,13 @@ class _Keeper:
         self._observe(WorkerReplaced(self._child.name, taken))
         return True
 
-    async def _start(self, ready: int | None = None) -> Running | None:
+    async def _start(self, ready: int | None = None) -> ChildProcess | None:
         """Start a process; None when the machine has none to give, or has lost the program.
 
         That may pass, and those that run need neither.
         """
         try:
-            return await Running.start(self._child, self._lifeline, ready)
+            return await ChildProcess.start(self._child, self._lifeline, ready)
         except OSError:
             return None
 

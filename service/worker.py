@@ -1,57 +1,48 @@
-"""What a worker has from its supervisor: its door, its neighbours' doors, and whom to tell."""
+"""What a worker has from its supervisor: the listeners, and a way to say that it serves."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.running import READY
+from service.child_process import READY
 
-WORKER = "EVERYCLICK_WORKER"
-"""Set in a worker's environment: its number, from 0."""
-
-DOORS = "EVERYCLICK_DOORS"
-"""The descriptors of all workers' doors: those of one with commas, one after another with colons."""
+LISTENERS = "EVERYCLICK_LISTENERS"
+"""Set in a worker's environment: the descriptors of the listeners, separated by commas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One of several processes on one port."""
+    """One of the processes that accept from the same listeners."""
 
-    doors: Sequence[socket.socket]
-    neighbours: Sequence[socket.socket]
-    """The doors of the others, for when one of them is dead."""
+    listeners: Sequence[socket.socket]
     ready: int | None
-    """Somebody waits for word, on this descriptor, that we serve: we are to succeed another."""
+    """The descriptor to write to once this worker serves; None when it replaces no other one."""
 
     def serves(self) -> None:
-        """Tell whoever waits for it that connections are accepted."""
+        """Report that connections are accepted."""
         if self.ready is not None:
             os.write(self.ready, b".")
             os.close(self.ready)
 
 
-def environment(number: int, doors: Sequence[Sequence[socket.socket]]) -> dict[str, str]:
-    """Return what the worker of this number finds in its environment."""
-    told = ":".join(",".join(str(door.fileno()) for door in each) for each in doors)
-    return {WORKER: str(number), DOORS: told}
+def environment(listeners: Sequence[socket.socket]) -> Mapping[str, str]:
+    """Return the variables by which a worker finds the listeners."""
+    return {LISTENERS: ",".join(str(listener.fileno()) for listener in listeners)}
 
 
 def this_worker() -> Worker | None:
     """Return what this process has inherited; None when it is no worker. To be called once."""
-    if WORKER not in os.environ:
+    if LISTENERS not in os.environ:
         return None
-    doors = [
-        [_inherited(int(each)) for each in one.split(",")] for one in os.environ[DOORS].split(":")
-    ]
-    own = doors.pop(int(os.environ[WORKER]))
+    listeners = [_inherited(int(each)) for each in os.environ[LISTENERS].split(",")]
     ready = os.environ.get(READY)
-    return Worker(own, [door for each in doors for door in each], int(ready) if ready else None)
+    return Worker(listeners, int(ready) if ready else None)
 
 
 def _inherited(descriptor: int) -> socket.socket:
-    # It must not go on to children of ours: a server that outlives us would keep the port.
+    # Not to be inherited by our own children: one that outlives us would keep the port.
     os.set_inheritable(descriptor, False)
     return socket.socket(fileno=descriptor)

@@ -22,7 +22,7 @@ def serve() -> int:
             migrated(chosen)
         introduce(chosen)
         key = secret_key(settings, embedded=chosen.kind == "embedded")
-        if settings.web_concurrency > 1 and worker is None:
-            return run(supervise(settings, chosen))
+        if settings.web_concurrency is not None and worker is None:
+            return run(supervise(settings, chosen, settings.web_concurrency))
         run(serve_app(settings, chosen, key, worker))
     return OK

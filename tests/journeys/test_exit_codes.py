@@ -129,13 +129,9 @@ def test_taken_port(processes: Processes, argv: tuple[str, ...]) -> None:
     assert line.endswith("address already in use.")
 
 
-@pytest.mark.parametrize(
-    "argv, workers", [(("service",), "2"), (("ops.run",), "1")], ids=["workers", "everything"]
-)
-def test_any_port_for_many(processes: Processes, argv: tuple[str, ...], workers: str) -> None:
-    """78 for PORT=0 where nobody could know which port it becomes."""
-    env = {"PORT": "0", "WEB_CONCURRENCY": workers}
-    done = processes.cli(*argv, expected=78, env=env)
+def test_any_port_for_everything(processes: Processes) -> None:
+    """78 for PORT=0 where nothing could say which port it becomes."""
+    done = processes.cli("ops.run", expected=78, env={"PORT": "0"})
     assert "PORT=0: " in said(done)
 
 

@@ -17,7 +17,7 @@ from service.contract.embedded.processes import Processes as AtWork
 from service.contract.postgres import Database
 from tests.journeys.conftest import Measured
 from tests.support.http import Load, fetch, statuses
-from tests.support.processes import Processes, free_ports
+from tests.support.processes import Processes
 from tests.support.traffic import add_events, count, counts, drained, make_link
 from tests.support.waiting import until
 
@@ -59,7 +59,7 @@ def test_requests_in_flight_are_answered(
             until(lambda: sql.execute(WAITING).fetchone() == (True,), "a redirect waiting")
             for _ in range(5):
                 service.send(signal.SIGTERM)
-            until(lambda: refused(service.url), "its doors closed")
+            until(lambda: refused(service.url), "its listeners closed")
             assert service.code is None
         held = time.monotonic() - began
         answers = [connection.getresponse().status for connection in opened]
@@ -87,7 +87,7 @@ def test_an_idle_client_is_let_go(processes: Processes, measured: Measured) -> N
             assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
         service.send(signal.SIGTERM)
         asked = time.monotonic()
-        until(lambda: refused(service.url), "its doors closed")
+        until(lambda: refused(service.url), "its listeners closed")
         asking.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = b"".join(iter(lambda: asking.recv(1000), b""))
         assert answer.startswith(b"HTTP/1.1 503 ")
@@ -106,15 +106,20 @@ def test_signals_without_end(processes: Processes, module: str) -> None:
     assert process.code == 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_stop_under_load(
     processes: Processes, sql: psycopg.Connection, measured: Measured, workers: int
 ) -> None:
-    """Stopped in the midst of clicks: nobody is cut, each 302 has its row, who comes too late is
-    refused.
+    """Stopped in the midst of clicks, without a supervisor and with: no request is cut, each 302
+    has its row, connections that come too late are refused.
     """
     make_link(sql, "load")
-    service = processes.service(PORT=str(free_ports(1)[0]), WEB_CONCURRENCY=str(workers))
+    service = processes.start(
+        "service", env={"PORT": "0", **({"WEB_CONCURRENCY": str(workers)} if workers else {})}
+    )
+    service.ready(
+        lambda: len(service.logged("database_ready")) == max(workers, 1), "all of it ready"
+    )
     with Load(f"{service.url}/load", threads=6) as load:
         until(lambda: load.found >= 100, "clicks under way")
         ended = service.stop()
@@ -125,7 +130,7 @@ def test_stop_under_load(
     assert load.found == count(sql, "outbox")
     assert [
         {name: entry[name] for name in ("process", "clean")} for entry in service.logged("stopped")
-    ] == [{"process": "service", "clean": True}] * (1 if workers == 1 else 1 + workers)
+    ] == [{"process": "service", "clean": True}] * (1 + workers)
 
 
 def test_relay_stops_amid_a_backlog(

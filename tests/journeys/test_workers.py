@@ -51,7 +51,7 @@ def test_workers_share_a_port(
     url = f"http://127.0.0.1:{port}/shared"
     first = workers(supervisor)
     assert [{("tcp", port)}] * 2 == [listening([pid]) for pid in first]
-    # The doors are the supervisor's, and stay when a worker goes.
+    # The listener is the supervisor's too, and stays when a worker goes.
     assert ("tcp", port) in listening([supervisor.pid])
     assert statuses(click(url, 60)) == {302: 60}
     assert redirects(supervisor) == 60

@@ -42,6 +42,13 @@ def test_units(name: str) -> None:
     assert (name == "service") == ("ExecReload" in section)
 
 
+def test_a_reload_is_a_rolling_restart() -> None:
+    """SIGHUP is sent to a supervisor: without WEB_CONCURRENCY it would end the service."""
+    section = unit("service")
+    assert section["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert section["Environment"] == "WEB_CONCURRENCY=1"
+
+
 def test_time_to_stop() -> None:
     """systemd waits longer than SHUTDOWN_TIMEOUT, and what it waits for is in the README."""
     readme = (REPOSITORY / "README.md").read_text("utf-8")

@@ -22,7 +22,7 @@ READS_THE_ENVIRONMENT = {
     "service/contract/settings.py": "NAME_FILE",
     "service/contract/postgres.py": "libpq's own variables",
     "service/contract/process.py": "the supervisor's lifeline",
-    "service/running.py": "a child's environment is ours and more",
+    "service/child_process.py": "a child's environment is ours and more",
     "service/worker.py": "what a worker has from its supervisor",
 }
 """Everything else is told by the settings object."""

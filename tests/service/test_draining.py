@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import pytest
@@ -12,9 +13,10 @@ from aiohttp import web
 from psycopg import AsyncConnection
 
 from service import draining as module
-from service.doors import BACKLOG, open_doors
+from service.acceptor import Acceptor
 from service.draining import LINGER, rest
 from service.lifespan import DATABASE, DRAINING
+from service.listeners import open_listeners
 from service.redirects import REDIRECTS
 from service.shortcut import shorten
 from tests.support.ledger import held, make_link, until, waits_for_lock
@@ -55,24 +57,39 @@ class Client:
 
 
 @pytest.fixture
-async def runner(app: web.Application) -> AsyncIterator[web.AppRunner]:
+def listener() -> Iterator[socket.socket]:
+    """Where the app is served."""
+    (opened,) = open_listeners("127.0.0.1", 0)
+    with opened:
+        yield opened
+
+
+@pytest.fixture
+def address(listener: socket.socket) -> tuple[str, int]:
+    """Where the app is served, also once nothing listens there any more."""
+    host, port = listener.getsockname()
+    return host, port
+
+
+@pytest.fixture
+async def runner(
+    app: web.Application, listener: socket.socket, address: tuple[str, int]
+) -> AsyncIterator[web.AppRunner]:
     """The app, served as the service serves it."""
     made = web.AppRunner(app, access_log=None, shutdown_timeout=rest(WITHIN))
     await made.setup()
     shorten(made, app[REDIRECTS])
     try:
-        for door in open_doors("127.0.0.1", 0):
-            await web.SockSite(made, door, backlog=BACKLOG).start()
+        await Acceptor(made, [listener]).start()
         yield made
     finally:
         await made.cleanup()
 
 
 @pytest.fixture
-async def clients(runner: web.AppRunner) -> AsyncIterator[list[Client]]:
+async def clients(runner: web.AppRunner, address: tuple[str, int]) -> AsyncIterator[list[Client]]:
     """Four clients, each connected and served once."""
-    host, port = runner.addresses[0]
-    made = [Client(*await asyncio.open_connection(host, port)) for _ in range(4)]
+    made = [Client(*await asyncio.open_connection(*address)) for _ in range(4)]
     for client in made:
         assert (200, "") == await client.ask("/healthz")
     yield made
@@ -152,17 +169,34 @@ async def test_one_in_hand_is_told_too(
     await leaving
 
 
-async def test_the_doors_are_closed(runner: web.AppRunner, clients: list[Client]) -> None:
-    """Who comes within a moment is served; afterwards nobody gets in."""
-    host, port = runner.addresses[0]
+async def test_the_listeners_are_closed(
+    runner: web.AppRunner, clients: list[Client], address: tuple[str, int]
+) -> None:
+    """A client that connects within a moment is served; later ones are refused."""
     leaving = asyncio.create_task(leave(runner))
     await asyncio.sleep(0)
-    late = Client(*await asyncio.open_connection(host, port))
+    late = Client(*await asyncio.open_connection(*address))
     assert (200, "close") == await late.ask("/healthz")
     await late.close()
     await leaving
     with pytest.raises(ConnectionRefusedError):
-        await asyncio.open_connection(host, port)
+        await asyncio.open_connection(*address)
+
+
+async def test_one_accepted_at_the_last_moment_is_answered(
+    runner: web.AppRunner, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that waits in the queue when the listeners are closed is served like any other,
+    though no other connection is left and its request comes later.
+    """
+    monkeypatch.setattr(module, "HANDSHAKE", 0.0)
+    with socket.create_connection(address) as queued:  # blocks the loop: nothing accepts meanwhile
+        leaving = asyncio.create_task(leave(runner))
+        await asyncio.sleep(0.1)
+        last = Client(*await asyncio.open_connection(sock=queued))
+        assert (200, "close") == await last.ask("/healthz")
+        await last.close()
+        await leaving
 
 
 @pytest.mark.parametrize("within", [0.01, 1.0, 10.0])

@@ -42,10 +42,9 @@ ENDED_WITHIN = 30.0
 _OURS = frozenset(
     name.upper() for settings in (ServiceSettings, RelaySettings) for name in settings.model_fields
 ) | {
-    "EVERYCLICK_DOORS",
     "EVERYCLICK_LIFELINE",
+    "EVERYCLICK_LISTENERS",
     "EVERYCLICK_READY",
-    "EVERYCLICK_WORKER",
     "PROMETHEUS_MULTIPROC_DIR",
 }
 

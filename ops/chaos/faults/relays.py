@@ -48,18 +48,31 @@ class WorkerSignalled(Fault):
         self.name = f"worker {'killed' if number is signal.SIGKILL else 'ended'}"
 
     async def inject(self) -> None:
-        workers = await self._all_there()
+        workers = await _all_workers(self.scene)
         with suppress(ProcessLookupError):
             os.kill(self.scene.chance.choice(workers), self.number)
 
-    async def _all_there(self) -> list[int]:
-        """Wait for every worker: the last one of them is another scenario's victim."""
-        wanted = int(self.scene.scenario.service["WEB_CONCURRENCY"])
-        deadline = monotonic() + PATIENCE
-        while len(workers := children(self.scene.services[0].process.pid)) < wanted:
-            if monotonic() > deadline:
-                raise ChaosError(f"Of {wanted} workers {len(workers)} run after {PATIENCE:g} s.")
-            await asyncio.sleep(0.05)
-        # A process that was just started does not serve yet.
-        await asyncio.sleep(SERVES_AFTER)
-        return workers
+
+class Reloaded(Fault):
+    """The supervisor gets SIGHUP and replaces all workers, one after the other."""
+
+    name = "rolling restart of all workers"
+
+    async def inject(self) -> None:
+        await _all_workers(self.scene)
+        self.scene.services[0].signal(signal.SIGHUP)
+
+
+async def _all_workers(scene: Scene) -> list[int]:
+    """Wait for every worker: the last one of them is another scenario's victim."""
+    wanted = int(scene.scenario.service["WEB_CONCURRENCY"])
+    deadline = monotonic() + PATIENCE
+    while len(workers := children(scene.services[0].process.pid)) != wanted:
+        if monotonic() > deadline:
+            raise ChaosError(
+                f"Instead of {wanted} workers {len(workers)} run after {PATIENCE:g} s."
+            )
+        await asyncio.sleep(0.05)
+    # A process that was just started does not serve yet.
+    await asyncio.sleep(SERVES_AFTER)
+    return workers

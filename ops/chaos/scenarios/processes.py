@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from functools import partial
 
-from ops.chaos.faults.relays import Resting, WorkerSignalled
+from ops.chaos.faults.relays import Reloaded, Resting, WorkerSignalled
 from ops.chaos.faults.signals import Ended, Frozen, Killed
 from ops.chaos.scenario import Holds, Scenario
 
@@ -37,6 +37,14 @@ SCENARIOS = (
         relays=2,
         service={"WEB_CONCURRENCY": "2"},
         holds=Holds(found_again=0.5, found=1.0),
+    ),
+    Scenario(
+        "F02h",
+        "SIGHUP: all workers of the service replaced",
+        [Reloaded],
+        gap=(6.0, 9.0),
+        service={"WEB_CONCURRENCY": "2"},
+        holds=UNFELT,
     ),
     Scenario(
         "F02s",

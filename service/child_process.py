@@ -25,7 +25,7 @@ class Child:
     descriptors: Sequence[int] = ()
 
 
-class Running:
+class ChildProcess:
     """A child that has been started. Whoever has it sees to its end: `end` or `kill`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -34,7 +34,7 @@ class Running:
         self.ended = asyncio.create_task(process.wait())
 
     @classmethod
-    async def start(cls, child: Child, lifeline: int, ready: int | None = None) -> Running:
+    async def start(cls, child: Child, lifeline: int, ready: int | None = None) -> ChildProcess:
         """Start the child; it ends when the other end of `lifeline` does."""
         env = {**os.environ, **child.env, LIFELINE: str(lifeline)}
         inherited = [*child.descriptors, lifeline]
