@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -21,6 +22,16 @@ from tests.support.clones import Template
 from tests.support.declared import checking
 
 KEY = b"a key for tests, thirty-two bytes long"
+
+
+def pytest_configure() -> None:
+    """Let processes start with SIGINT at its default, as from a terminal.
+
+    Background jobs and CI ignore it, children inherit that, and Python then never raises
+    KeyboardInterrupt: tests of Ctrl-C would wait for nothing.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,11 @@ class _Client(asyncio.Protocol):
             await asyncio.sleep(PAUSE)
 
     @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._transport is not None
+
+    @property
     def busy(self) -> bool:
         """Whether a request waits for its answer."""
         return self._asked
@@ -66,13 +71,14 @@ class _Client(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         if self._loop.ending.is_set():
-            self._leave()
+            self.leave()
             return
         self._asked = True
         self._loop.sent += 1
         self._transport.write(self._loop.request)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Close the connection."""
         self._leaves = True
         if self._transport is not None:
             self._transport.close()
@@ -88,7 +94,7 @@ class _Client(asyncio.Protocol):
         else:
             self._loop.failures[f"answered {head[9:12].decode()}"] += 1
         if not self._kept or b"\r\nconnection: close\r\n" in head:
-            self._leave()
+            self.leave()
         else:
             asyncio.get_running_loop().call_later(random.uniform(0, PAUSE), self._ask)
 
@@ -144,11 +150,12 @@ class ClosedLoop:
         while not self.ending.is_set():  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(PAUSE)
         deadline = asyncio.get_running_loop().time() + LAST_ANSWERS
-        while any(client.busy for client in self._clients):
-            if asyncio.get_running_loop().time() > deadline:
-                break
+        while any(client.connected for client in self._clients):
+            late = asyncio.get_running_loop().time() > deadline
+            for client in self._clients:
+                if late or not client.busy:
+                    client.leave()
             await asyncio.sleep(PAUSE)
-        self.failures["no answer"] += sum(client.busy for client in self._clients)
         self.failures += Counter()  # drops kinds that are 0
 
     def __enter__(self) -> Self:
