@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from time import monotonic
 from typing import Final, Literal, assert_never
 
 import psycopg
@@ -17,7 +19,7 @@ from relay.driver import PoolDriver
 from relay.mover import Mover
 from relay.progress import Progress
 from service.contract.observations import DatabaseUnavailable, JobFailed, Observer
-from service.contract.transience import is_stale, is_transient
+from service.contract.transience import is_stale, is_transient, needs_operator
 
 JobName = Literal["move_clicks", "purge_links"]
 
@@ -30,6 +32,10 @@ the events' locks went with the dead relay's connection, and the watcher asks fo
 
 SWEEP: Final = timedelta(seconds=1)
 """Longest wait for a notification: one that was lost delays a job by no more."""
+
+
+HELD_UP = 0.25
+"""Seconds between two tries while an error that needs an operator holds everything up."""
 
 
 class Consumer:
@@ -48,6 +54,7 @@ class Consumer:
         self._mover = mover
         self._observe = observe
         self._progress = progress
+        self._held_up_at = 0.0
         self._queue = PgQueuer(driver)
         self.moving = False
         self.purging = False
@@ -110,7 +117,9 @@ class Consumer:
 
     async def _batch(self, connection: AsyncConnection) -> bool:
         try:
-            return await self._mover.move(connection)
+            more = await self._mover.move(connection)
+            self._progress.succeeded()
+            return more
         finally:
             self._progress.moved()
 
@@ -149,8 +158,17 @@ class Consumer:
                     if is_stale(error):
                         await connection.close()
                     raise
-        except Exception as error:  # noqa: BLE001 - PgQueuer would log it in words of its own
-            if isinstance(error, psycopg.Error) and is_transient(error):
+        except psycopg.Error as error:
+            if is_transient(error) and not needs_operator(error):
                 self._observe(DatabaseUnavailable(doing=job, error=str(error).strip()))
             else:
-                self._observe(JobFailed(job, error))
+                await self._failed(job, error)
+        except Exception as error:  # noqa: BLE001 - PgQueuer would log it in words of its own
+            await self._failed(job, error)
+
+    async def _failed(self, job: str, error: Exception) -> None:
+        """Report the failure; wait a little when nothing was moved since the one before."""
+        self._observe(JobFailed(job, error))
+        before, self._held_up_at = self._held_up_at, monotonic()
+        if self._progress.at < before:
+            await asyncio.sleep(HELD_UP)

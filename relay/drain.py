@@ -7,7 +7,7 @@ import asyncio
 from psycopg import AsyncConnection
 
 from relay.mover import Mover
-from relay.store.outbox import Backlog, outbox_backlog, outbox_work
+from relay.store.outbox import Backlog, outbox_backlog, outbox_recall, outbox_work
 
 PAUSE = 0.05
 """Seconds between two looks while another relay holds what is due."""
@@ -19,13 +19,14 @@ async def drain(connection: AsyncConnection, mover: Mover, *, wait: bool) -> Bac
     Returns what is left. Raises psycopg.OperationalError when the database is lost.
     """
     while True:
+        await outbox_recall(connection, mover.waits)
         while await mover.move(connection):
             pass
         work = await outbox_work(connection)
         if work.events_due:
             await asyncio.sleep(PAUSE)
             continue
-        backlog = await outbox_backlog(connection)
+        backlog = await outbox_backlog(connection, mover.waits)
         if backlog.due:
             continue
         if not wait or backlog.next_due is None:

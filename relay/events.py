@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relay.frontier import Place
 from service.contract.events import LinkId, MessageId
 
 
@@ -11,9 +12,16 @@ from service.contract.events import LinkId, MessageId
 class PendingEvent:
     """A claimed row of the outbox; `attempts` handlings of it have failed.
 
-    The rest stays in Postgres: what Python does not read, no bad value can break it with.
+    `due_at` is text as Postgres writes it. The rest stays in Postgres: what Python does not read, no bad value can break it with.
     """
 
     message_id: MessageId
     link_id: LinkId
     attempts: int
+    due_at: str
+    id: int
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the index of the outbox."""
+        return Place(self.due_at, self.id)

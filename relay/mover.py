@@ -9,11 +9,12 @@ from time import monotonic, perf_counter
 import psycopg
 from psycopg import AsyncConnection
 
+from relay.backoff import ASIDE, longest_waits
 from relay.blame import Blame
 from relay.events import PendingEvent
 from relay.frontier import HEAD, Frontier
 from relay.pace import Pace
-from relay.settlement import ASIDE, Settlement, Terms, failure
+from relay.settlement import Settlement, Terms, failure
 from relay.store.clicks import Moved, clicks_move, clicks_move_each
 from relay.store.outbox import (
     outbox_claim_fresh,
@@ -24,10 +25,18 @@ from relay.store.outbox import (
 from relay.stream import EACH, Stream, Verdict
 from service.contract.events import MessageId
 from service.contract.observations import BatchMoved, Observer
-from service.contract.transience import is_drastic, is_transient, may_be_the_event
+from service.contract.transience import (
+    is_drastic,
+    is_transient,
+    may_be_the_event,
+    needs_operator,
+)
 
 REST = 0.1
 """Seconds between two looks for suspects that another relay holds."""
+
+HELD_UP = 1.0
+"""Seconds between two tries of suspects that all met an error that needs an operator."""
 
 
 class EventSuspected(Exception):
@@ -65,6 +74,8 @@ class Mover:
         self._blame = Blame()
         self._suspects_due = False
         self._rested = 0.0
+        self.waits = longest_waits(policy.terms.backoff_seconds)
+        """The longest wait of an event in seconds, by its attempts."""
 
     async def move(self, connection: AsyncConnection) -> bool:
         """Move one batch, all of it or nothing; false when nothing more was due.
@@ -106,8 +117,9 @@ class Mover:
     ) -> tuple[Moved, Settlement, int]:
         size = stream.pace.size
         stream.in_hand = ()
+        apart, stream.held_up = stream.apart(), False
         if stream.suspects or stream.one_by_one or size == 1 or self._policy.handle is not None:
-            size = stream.apart()
+            size = apart
             return *await self._each(connection, stream, size), size
         since = self._frontier.begin()
         if since == HEAD and stream.left:
@@ -133,7 +145,7 @@ class Mover:
         errors: dict[MessageId, Exception] = {}
         async with connection.transaction():
             if stream.suspects:
-                events = await outbox_claim_suspects(connection, size)
+                events = await outbox_claim_suspects(connection, size, stream.since)
             else:
                 events = await outbox_claim_fresh(connection, size, stream.since)
             stream.in_hand = events
@@ -147,6 +159,10 @@ class Mover:
             outcomes = await clicks_move_each(connection, fit)
             passing = [refusal for refusal in outcomes.refused.values() if is_transient(refusal)]
             again = stream.pace.failures and len(events) < size
+            if passing and len(passing) == len(fit) and needs_operator(passing[0]):
+                # The same for all, most likely; no event steps aside, to be updated each second.
+                stream.hold_up(events, size)
+                raise passing[0]
             if passing and len(passing) == len(fit) and not again:
                 # All of them: it may be the moment's fault. When all that is due meets it again,
                 # it steps aside for those to come.
@@ -160,6 +176,11 @@ class Mover:
 
     def _failed(self, stream: Stream, error: psycopg.Error, seconds: float) -> None:
         """Make the next batch smaller, or put the error down to the event that is alone in hand."""
+        if stream.held_up:
+            # Neither the size of the batch nor any event in it is the cause.
+            if stream.suspects:
+                self._rested = monotonic() + HELD_UP
+            return
         again = stream.one_by_one or stream.pace.size == 1 or not _of_the_batch(error)
         if not stream.in_hand and again:
             # Refused as a whole: tried otherwise next. Or not even claimed: no event has a part in it.

@@ -18,11 +18,14 @@ class Progress:
         self._now = now
         self._looked: float | None = None
         self._due_since: float | None = None
+        self.at = now()
+        """When a batch was last moved, or nothing was due."""
 
     def looked(self, *, due: bool) -> None:
         """The outbox was looked at; `due` when there are events to move."""
         self._looked = self._now()
         if not due:
+            self.at = self._looked
             self._due_since = None
         elif self._due_since is None:
             self._due_since = self._looked
@@ -32,6 +35,10 @@ class Progress:
         self._due_since = None
         if self._looked is not None:
             self._looked = self._now()
+
+    def succeeded(self) -> None:
+        """A batch was moved, or was found to be empty."""
+        self.at = self._now()
 
     def disconnected(self) -> None:
         """The database was lost: from now on the relay waits for it."""

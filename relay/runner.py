@@ -34,7 +34,7 @@ from service.contract.postgres import Database
 from service.contract.process import FAILED, OK, stopping
 from service.contract.settings import ConfigurationError
 from service.contract.stderr import logger
-from service.contract.transience import is_transient
+from service.contract.transience import is_transient, needs_operator
 
 PAUSE = 0.2
 """Seconds between a session that fell and the next try; the gate then waits for the database."""
@@ -117,7 +117,7 @@ async def _sessions(
         try:
             return await session.run(stop)
         except psycopg.Error as error:
-            if is_transient(error):
+            if is_transient(error) and not needs_operator(error):
                 observe(DatabaseUnavailable(doing="session", error=str(error).strip()))
             else:
                 observe(JobFailed("session", error))

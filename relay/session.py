@@ -16,7 +16,7 @@ from relay.driver import PoolDriver
 from relay.mover import Mover
 from relay.progress import Progress
 from relay.store.outbox import outbox_backlog
-from relay.store.pgqueuer import pgqueuer_discard
+from relay.store.pgqueuer import pgqueuer_discard, pgqueuer_schedules_recall
 from relay.store.status import server_strain
 from relay.watcher import Watcher
 from service.contract.observations import (
@@ -118,7 +118,7 @@ class Session:
         tasks = {
             working,
             asyncio.create_task(driver.listen()),
-            asyncio.create_task(Watcher(pool, consumer, self._progress).run()),
+            asyncio.create_task(Watcher(pool, consumer, self._progress, self._mover.waits).run()),
             asyncio.create_task(self._meter(pool)),
         }
         stopped = asyncio.create_task(stop.wait())
@@ -147,9 +147,10 @@ class Session:
             began = monotonic()
             try:
                 async with pool.connection() as connection:
+                    await pgqueuer_schedules_recall(connection)
                     strain = await server_strain(connection)
                     self._observe(ServerMeasured(strain.held_back, strain.notifications))
-                    backlog = await outbox_backlog(connection)
+                    backlog = await outbox_backlog(connection, self._mover.waits)
             except psycopg.errors.QueryCanceled as error:
                 # Too much to be counted in time: the gauges stay as they are, the work goes on.
                 self._observe(DatabaseUnavailable("measuring", str(error).strip()))

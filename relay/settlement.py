@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import AsyncConnection
 
-from relay.backoff import delay
+from relay.backoff import ASIDE, delay
 from relay.events import PendingEvent
 from relay.store.outbox import Failure, outbox_bury, outbox_retry, outbox_set_aside
 from service.contract.events import MessageId
@@ -17,9 +17,6 @@ from service.contract.transience import is_transient
 
 MESSAGE_LIMIT = 2000
 """Characters kept of an error's text."""
-
-ASIDE = 1.0
-"""Seconds an event steps aside for, without an attempt, when it alone meets a passing error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class Stream:
     its like. `in_hand` is what was claimed and not yet moved, `one_by_one` how many events are still
     to be moved each for itself, from `since` on. `sieved`: whether batches leave out those that
     break a CHECK or have a trait that is `avoided`; they are tried when the others are through, or at
-    the next sweep.
+    the next sweep. `held_up`: all that was in hand met an error that needs an operator.
     """
 
     suspects: bool
@@ -52,9 +52,12 @@ class Stream:
     avoided: frozenset[int] = frozenset()
     left: int = 0
     resemblance: Resemblance | None = None
+    held_up: bool = False
 
     def apart(self) -> int:
         """Return how many events may be moved one by one in the next transaction."""
+        if self.held_up:
+            return min(self.pace.size, SAMPLE)
         if self.resemblance is None or self.pace.failures:
             # All of a sample may have met what should pass: among more there may be others.
             return min(self.pace.size, EACH)
@@ -68,6 +71,14 @@ class Stream:
         self.one_by_one, self.since = self.pace.size, since
         if self.resemblance is None or self.resemblance.tried > LEFT:
             self.resemblance = Resemblance()
+
+    def hold_up(self, events: Sequence[PendingEvent], size: int) -> None:
+        """Each of up to so many events met an error that needs an operator; they stay as they are.
+
+        The next try takes those behind them: the error may be one of these events alone.
+        """
+        self.held_up = True
+        self.since = events[-1].place if len(events) == size else HEAD
 
     def together(self, moved: Moved, size: int) -> None:
         """A batch of up to so many was moved; when it was a short one, those left out come next."""

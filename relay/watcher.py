@@ -7,6 +7,8 @@ commit. The relay looks for itself instead, which is also the sweep that guarant
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 
 import psycopg
@@ -16,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from relay.consumer import MOVE_CLICKS, PURGE_LINKS, Consumer, JobName
 from relay.frontier import Frontier
 from relay.progress import Progress
-from relay.store.outbox import outbox_work
+from relay.store.outbox import outbox_recall, outbox_work
 from relay.store.pgqueuer import pgqueuer_enqueue
 from relay.store.status import server_strain
 
@@ -25,14 +27,28 @@ QUICK, IDLE = 0.1, 0.25
 
 BACK_OFF = 1.2
 
+RECALL = 1.0
+"""Seconds between two looks for events that a clock, set back since, has given a time far ahead."""
+
+RECALL_SHARE = 0.02
+"""Share of the time that these looks may take: they read every event that waits for its next try."""
+
 
 class Watcher:
-    """Looks at the outbox on behalf of one relay."""
+    """Looks at the outbox on behalf of one relay; `waits` are the longest waits by attempts."""
 
-    def __init__(self, pool: AsyncConnectionPool, consumer: Consumer, progress: Progress) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool,
+        consumer: Consumer,
+        progress: Progress,
+        waits: Sequence[float],
+    ) -> None:
         self._pool = pool
         self._consumer = consumer
         self._progress = progress
+        self._waits = waits
+        self._next_recall = 0.0
         self._frontier = Frontier(monotonic)
 
     async def run(self) -> None:
@@ -40,6 +56,7 @@ class Watcher:
         pause = QUICK
         async with self._pool.connection() as connection:
             while True:
+                await self._recall(connection)
                 work = await outbox_work(connection, self._frontier.begin())
                 self._progress.looked(due=work.events_due)
                 if not work.events_due:
@@ -52,6 +69,16 @@ class Watcher:
                 busy = work.events_due or work.links_deleted
                 pause = QUICK if busy else min(pause * BACK_OFF, IDLE)
                 await asyncio.sleep(pause)
+
+    async def _recall(self, connection: AsyncConnection) -> None:
+        began = monotonic()
+        if began < self._next_recall:
+            return
+        # Beyond the session's statement_timeout there are too many to be read; the work goes on.
+        with suppress(psycopg.errors.QueryCanceled):
+            await outbox_recall(connection, self._waits)
+        now = monotonic()
+        self._next_recall = now + max(RECALL, (now - began) / RECALL_SHARE)
 
     async def _ask(self, connection: AsyncConnection, job: JobName, *, queued: bool) -> None:
         """Ask PgQueuer for a job; do it without PgQueuer when nobody can be notified of it."""

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from psycopg import AsyncConnection
 
 from relay import runner
+from relay.backoff import longest_waits
 from relay.cli.session import opened, with_connection
 from relay.drain import drain as drain_outbox
 from relay.session import SESSION
@@ -49,9 +50,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Show what waits, what failed and who is at work."""
+    waits = longest_waits(RelaySettings.load().relay_backoff_seconds)
 
     async def work(connection: AsyncConnection) -> Status:
-        return await relay_status(connection)
+        return await relay_status(connection, waits)
 
     found = with_connection(work)
     told = asdict(found)

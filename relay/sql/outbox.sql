@@ -1,13 +1,18 @@
 -- name: outbox_backlog
--- How much waits, how long it has waited, when the next deferred event is due.
-SELECT count(*) FILTER (WHERE available_at <= now()) AS due,
-       count(*) FILTER (WHERE available_at > now()) AS deferred,
-       extract(epoch FROM now() - min(available_at) FILTER (WHERE available_at <= now()))::float8
-           AS oldest,
-       extract(epoch FROM min(available_at) FILTER (WHERE available_at > now()) - now())::float8
-           AS next_due,
+-- How much waits, how old the oldest of it is, when the next deferred event is due.
+-- What waits longer than any backoff is due: see outbox_recall.
+SELECT count(*) FILTER (WHERE NOT waits) AS due,
+       count(*) FILTER (WHERE waits) AS deferred,
+       extract(epoch FROM now() - min(least(occurred_at, now())))::float8 AS oldest,
+       extract(epoch FROM min(available_at) FILTER (WHERE waits) - now())::float8 AS next_due,
        (SELECT count(*) FROM dead_letters) AS dead_letters
-FROM outbox
+FROM (
+    SELECT occurred_at, available_at,
+           available_at > now() AND available_at <= now() + make_interval(
+               secs => (%(waits)s::float8[])[least(attempts + 1, %(last)s)]
+           ) AS waits
+    FROM outbox
+) AS event
 
 -- name: outbox_bury
 -- Events that failed for the last time become dead letters in the statement that removes them.
@@ -40,7 +45,7 @@ ON CONFLICT (message_id) DO NOTHING
 
 -- name: outbox_claim_fresh
 -- Due events that have never failed, oldest first, locked for this transaction.
-SELECT message_id, link_id, attempts
+SELECT message_id, link_id, attempts, available_at::text AS due_at, id
 FROM outbox
 WHERE available_at <= now() AND attempts = 0
   AND (available_at, id) >= (%(since)s::timestamptz, %(since_id)s::bigint)
@@ -50,9 +55,10 @@ FOR UPDATE SKIP LOCKED
 
 -- name: outbox_claim_suspects
 -- Due events that have failed before, likewise. An index of their own makes that cheap.
-SELECT message_id, link_id, attempts
+SELECT message_id, link_id, attempts, available_at::text AS due_at, id
 FROM outbox
 WHERE available_at <= now() AND attempts > 0
+  AND (available_at, id) >= (%(since)s::timestamptz, %(since_id)s::bigint)
 ORDER BY available_at, id
 LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED
@@ -84,6 +90,20 @@ FROM unnest(
     %(error_messages)s::text[], %(delays)s::float8[]
 ) AS failure (message_id, attempts, error_class, error_message, delay)
 WHERE outbox.message_id = failure.message_id AND outbox.attempts = failure.attempts
+
+-- name: outbox_recall
+-- Events that wait longer than any backoff are due now: the clock has been set back since they were
+-- given their time. An event that has not failed waits no longer than it steps aside for.
+UPDATE outbox SET available_at = now()
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM outbox
+    WHERE available_at > now() + make_interval(secs => (%(waits)s::float8[])[1])
+      AND available_at > now() + make_interval(
+          secs => (%(waits)s::float8[])[least(attempts + 1, %(last)s)]
+      )
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+))
 
 -- name: outbox_work
 -- What there is to do, and whether a job for it is queued already.

@@ -19,6 +19,12 @@ WHERE entrypoint = ANY (%(entrypoints)s) AND (payload IS NOT NULL OR headers IS 
 DELETE FROM pgqueuer_log
 WHERE created < now() - make_interval(hours => %(hours)s)
 
+-- name: pgqueuer_schedules_recall
+-- Schedules due in more than an hour and a half, though each is due every hour: the clock has been set
+-- back since. Those that a relay had in hand then have a heartbeat of the future, and are free again.
+UPDATE pgqueuer_schedules SET next_run = now(), status = 'queued'
+WHERE next_run > now() + interval '90 minutes'
+
 -- name: pgqueuer_statistics_prune
 -- PgQueuer's counts per second, which it never prunes either.
 DELETE FROM pgqueuer_statistics

@@ -1,12 +1,13 @@
 -- name: relay_status
 -- The pipeline at one instant.
-SELECT count(*) FILTER (WHERE available_at <= now()) AS outbox_due,
-       count(*) FILTER (WHERE available_at > now()) AS outbox_deferred,
+SELECT count(*) FILTER (WHERE NOT waits) AS outbox_due,
+       count(*) FILTER (WHERE waits) AS outbox_deferred,
        count(*) FILTER (WHERE attempts > 0) AS outbox_retried,
        coalesce(max(attempts), 0) AS outbox_most_attempts,
-       extract(epoch FROM now() - min(available_at) FILTER (WHERE available_at <= now()))::float8
+       extract(epoch FROM now() - min(least(occurred_at, now())))::float8 AS oldest_seconds,
+       extract(epoch FROM now() - min(least(available_at, now())) FILTER (WHERE NOT waits))::float8
            AS oldest_due_seconds,
-       extract(epoch FROM min(available_at) FILTER (WHERE available_at > now()) - now())::float8
+       extract(epoch FROM min(available_at) FILTER (WHERE waits) - now())::float8
            AS next_due_seconds,
        (SELECT count(*) FROM dead_letters) AS dead_letters,
        (SELECT max(dead_at) FROM dead_letters) AS last_dead_at,
@@ -20,7 +21,13 @@ SELECT count(*) FILTER (WHERE available_at <= now()) AS outbox_due,
        (SELECT max(inhrelid::regclass::text) FROM pg_inherits
         WHERE inhparent = 'clicks'::regclass AND inhrelid::regclass::text <> 'clicks_default')
            AS last_partition
-FROM outbox
+FROM (
+    SELECT attempts, occurred_at, available_at,
+           available_at > now() AND available_at <= now() + make_interval(
+               secs => (%(waits)s::float8[])[least(attempts + 1, %(last)s)]
+           ) AS waits
+    FROM outbox
+) AS event
 
 -- name: server_strain
 -- Whose old view keeps dead rows from being removed: a session's, a slot's, or that of a prepared

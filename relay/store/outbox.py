@@ -17,6 +17,10 @@ from service.contract.events import MessageId
 _SQL = statements.load("relay")
 
 
+RECALLED = 5_000
+"""Events that are made due in one statement, at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One event's failed handling; `attempts` before it, `delay` is the seconds to its next.
@@ -54,7 +58,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits. `oldest` and `next_due` are in seconds; None when nothing is due or deferred."""
+    """What waits. `oldest` is the age of the oldest event, due or not; `next_due` when the first of the
+    deferred ones is due, both in seconds; None when there is none.
+    """
 
     due: int
     deferred: int
@@ -75,10 +81,20 @@ async def outbox_work(connection: AsyncConnection, since: Place = HEAD) -> Work:
     return work
 
 
-async def outbox_backlog(connection: AsyncConnection) -> Backlog:
-    """Count what waits; reads the whole outbox index."""
+async def outbox_recall(connection: AsyncConnection, waits: Sequence[float]) -> int:
+    """Make events due that wait longer than the longest of the `waits`, by attempts; returns how many.
+
+    Reads the deferred events, and nothing else.
+    """
+    parameters = {"waits": list(waits), "last": len(waits), "limit": RECALLED}
+    cursor = await connection.execute(_SQL["outbox_recall"], parameters)
+    return cursor.rowcount
+
+
+async def outbox_backlog(connection: AsyncConnection, waits: Sequence[float]) -> Backlog:
+    """Count what waits, for no longer than the longest of the `waits`; reads the whole outbox."""
     async with connection.cursor(row_factory=class_row(Backlog)) as cursor:
-        await cursor.execute(_SQL["outbox_backlog"])
+        await cursor.execute(_SQL["outbox_backlog"], {"waits": list(waits), "last": len(waits)})
         backlog = await cursor.fetchone()
     if backlog is None:
         raise AssertionError("an aggregate returns one row")
@@ -96,9 +112,12 @@ async def outbox_claim_fresh(
     return await _claim(connection, _SQL["outbox_claim_fresh"], parameters)
 
 
-async def outbox_claim_suspects(connection: AsyncConnection, limit: int) -> list[PendingEvent]:
+async def outbox_claim_suspects(
+    connection: AsyncConnection, limit: int, since: Place = HEAD
+) -> list[PendingEvent]:
     """Lock up to `limit` due events that have failed before, likewise."""
-    return await _claim(connection, _SQL["outbox_claim_suspects"], {"limit": limit})
+    parameters = {"limit": limit, "since": since.at, "since_id": since.id}
+    return await _claim(connection, _SQL["outbox_claim_suspects"], parameters)
 
 
 async def outbox_suspects_due(connection: AsyncConnection) -> bool:

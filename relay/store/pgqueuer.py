@@ -30,6 +30,12 @@ async def pgqueuer_log_prune(connection: AsyncConnection, hours: int) -> int:
     return cursor.rowcount
 
 
+async def pgqueuer_schedules_recall(connection: AsyncConnection) -> int:
+    """Make schedules due that a clock, set back since, has put off; returns how many."""
+    cursor = await connection.execute(_SQL["pgqueuer_schedules_recall"])
+    return cursor.rowcount
+
+
 async def pgqueuer_statistics_prune(connection: AsyncConnection, days: int) -> int:
     """Delete statistics older than `days`; returns how many rows."""
     cursor = await connection.execute(_SQL["pgqueuer_statistics_prune"], {"days": days})

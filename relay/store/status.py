@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,6 +19,9 @@ _SQL = statements.load("relay")
 class Status:
     """The pipeline at one instant. Ages in seconds; None where there is nothing to tell.
 
+    `oldest_seconds` is the age of the oldest event in the outbox, due or not; `oldest_due_seconds` how
+    long the first of those that are due has been due.
+
     `relays` is None behind a pooler, where connections are its own and not those of relays.
     """
 
@@ -25,6 +29,7 @@ class Status:
     outbox_deferred: int
     outbox_retried: int
     outbox_most_attempts: int
+    oldest_seconds: float | None
     oldest_due_seconds: float | None
     next_due_seconds: float | None
     dead_letters: int
@@ -35,10 +40,10 @@ class Status:
     last_partition: str | None
 
 
-async def relay_status(connection: AsyncConnection) -> Status:
-    """Read the pipeline's state in one statement."""
+async def relay_status(connection: AsyncConnection, waits: Sequence[float]) -> Status:
+    """Read the pipeline's state in one statement; no event waits longer than the longest of `waits`."""
     async with connection.cursor(row_factory=class_row(Status)) as cursor:
-        await cursor.execute(_SQL["relay_status"])
+        await cursor.execute(_SQL["relay_status"], {"waits": list(waits), "last": len(waits)})
         found = await cursor.fetchone()
     if found is None:
         raise AssertionError("an aggregate returns one row")

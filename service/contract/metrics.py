@@ -134,7 +134,9 @@ class RelayMetrics:
             "everyclick_outbox_deferred", "Events waiting for their next try", registry=registry
         )
         self._oldest = Gauge(
-            "everyclick_outbox_oldest_seconds", "Age of the oldest due event", registry=registry
+            "everyclick_outbox_oldest_seconds",
+            "Age of the oldest event in the outbox",
+            registry=registry,
         )
         self._dead = Gauge("everyclick_dead_letters", "Dead letters standing", registry=registry)
         self._held_back = Gauge(

@@ -205,7 +205,7 @@ class JobFailed:
 
 @dataclass(frozen=True, slots=True)
 class BacklogMeasured:
-    """What waits: `oldest` is the age in seconds of the oldest event that is due."""
+    """What waits: `oldest` is the age in seconds of the oldest event, due or not."""
 
     due: int
     deferred: int

@@ -7,8 +7,13 @@ WITH taken AS (
     VALUES (%(key)s, clock_timestamp() + %(interval)s)
     ON CONFLICT (key) DO UPDATE
     -- The clock, not now(): who has waited for the row would reckon with a time before it was taken.
-    SET full_at = greatest(held.full_at, clock_timestamp()) + %(interval)s
-    WHERE greatest(held.full_at, clock_timestamp()) + %(interval)s - clock_timestamp() <= %(span)s
+    -- More than a day ahead, which no limit is, it was set by a clock that has been set back since: all is allowed.
+    SET full_at = %(interval)s + CASE
+        WHEN held.full_at > clock_timestamp() + interval '1 day' THEN clock_timestamp()
+        ELSE greatest(held.full_at, clock_timestamp())
+    END
+    WHERE held.full_at > clock_timestamp() + interval '1 day'
+       OR greatest(held.full_at, clock_timestamp()) + %(interval)s - clock_timestamp() <= %(span)s
     RETURNING full_at, clock_timestamp() AS at
 ), whole AS (
     DELETE FROM allowances

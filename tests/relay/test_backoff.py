@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.backoff import JITTER, LONGEST, delay
+from relay.backoff import ASIDE, JITTER, LONGEST, delay, longest_waits
 
 chances = st.floats(0, 1, exclude_max=True)
 
@@ -43,3 +43,11 @@ def test_jitter_is_bounded(attempts: int, chance: float) -> None:
 def test_jitter_spreads() -> None:
     """Two events that failed together with different luck do not come back together."""
     assert delay(3, 1.0, 0.1) < delay(3, 1.0, 0.9)
+
+
+@given(st.integers(1, 1000), st.floats(0, 3600), chances)
+def test_no_delay_is_longer_than_the_longest(attempts: int, base: float, chance: float) -> None:
+    """Or an event would be handled before its time."""
+    waits = longest_waits(base)
+    assert delay(attempts, base, chance) <= waits[min(attempts, len(waits) - 1)]
+    assert ASIDE == waits[0] == min(waits)

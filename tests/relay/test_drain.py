@@ -27,15 +27,29 @@ async def test_returns_when_nothing_is_due(db: AsyncConnection, make_mover: Make
     await make_events(db, link, 25)
     deferred = await make_event(db, link)
     await db.execute(
-        "UPDATE outbox SET available_at = now() + interval '1 hour' WHERE message_id = %s",
+        "UPDATE outbox SET available_at = now() + interval '1 hour', attempts = 13"
+        " WHERE message_id = %s",
         [deferred],
     )
-    left = await drain(db, make_mover(batch_size=10), wait=False)
+    left = await drain(db, make_mover(batch_size=10, backoff_seconds=1.0), wait=False)
     assert {deferred} == await message_ids(db, "outbox")
     assert 25 == await count(db, "clicks")
     assert (0, 1, 0) == (left.due, left.deferred, left.dead_letters)
     assert left.next_due is not None
     assert 3500 < left.next_due <= 3600
+
+
+async def test_a_clock_that_was_ahead(db: AsyncConnection, make_mover: MakeMover) -> None:
+    """Events recorded and deferred by a clock that was 40 days ahead are due at once."""
+    link = await make_link(db)
+    await make_events(db, link, 25)
+    await db.execute(
+        "UPDATE outbox SET occurred_at = now() + interval '40 days',"
+        " available_at = now() + interval '40 days', attempts = id % 3"
+    )
+    left = await drain(db, make_mover(batch_size=10), wait=False)
+    assert (0, 0, None) == (left.due, left.deferred, left.next_due)
+    assert 25 == await count(db, "clicks")
 
 
 async def test_an_empty_outbox(db: AsyncConnection, make_mover: MakeMover) -> None:

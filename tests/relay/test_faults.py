@@ -15,7 +15,7 @@ chances = st.floats(0, 1, exclude_max=True)
 
 def event(attempts: int) -> PendingEvent:
     """An event that failed so many times before."""
-    return PendingEvent(new_message_id(), LinkId(1), attempts)
+    return PendingEvent(new_message_id(), LinkId(1), attempts, "-infinity", 1)
 
 
 @given(chances, st.integers(1, 10), st.data())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from time import monotonic
+from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 
 from relay import consumer, runner
 from relay.events import PendingEvent
@@ -23,6 +25,8 @@ from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
     DatabaseUnavailable,
+    EventSetAside,
+    JobFailed,
     LinkPurged,
     Observation,
     PartitionRefused,
@@ -176,6 +180,36 @@ async def test_a_job_due_in_the_future_holds_nothing_up(
     async with running(start(mover)):
         await make_events(db, await make_link(db), 3)
         await arrived(db, 3)
+
+
+async def test_a_clock_that_was_ahead_and_is_back(
+    db: AsyncConnection, mover: Mover, start: Start
+) -> None:
+    """Events, retries and schedules that a clock 40 days ahead has put off are due at once."""
+    link = await make_link(db)
+    async with running(start(mover)):
+        # An event that is counted: the schedules stand there.
+        await make_events(db, link, 1)
+        await arrived(db, 1)
+        async with db.transaction():
+            await make_events(db, link, 30)
+            await db.execute(
+                "UPDATE outbox SET occurred_at = now() + interval '40 days',"
+                " available_at = now() + interval '40 days', attempts = id % 3"
+            )
+            await db.execute("UPDATE pgqueuer_schedules SET next_run = now() + interval '40 days'")
+        await arrived(db, 31)
+
+        async def schedules_run() -> bool:
+            return 0 == await first(
+                await db.execute(
+                    "SELECT count(*) FROM pgqueuer_schedules"
+                    " WHERE next_run > now() + interval '2 hours'"
+                )
+            )
+
+        await until(schedules_run)
+    assert await rollups_equal_clicks(db)
 
 
 async def test_a_job_whose_notification_was_missed(
@@ -548,3 +582,61 @@ async def test_a_full_queue_of_notifications_holds_up_nothing(
     assert await rollups_equal_clicks(db)
     cursor = await db.execute("SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'")
     assert await first(cursor) >= 1
+
+
+@pytest.fixture
+def limited(server: str, database: Database) -> Iterator[Database]:
+    """The same database for a role of the test's own, which may do everything at first."""
+    role = f"limited_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'for tests alone'".encode())
+        with database.connect() as owner:
+            for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+                owner.execute(f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {role}".encode())
+        conninfo = make_conninfo(database.conninfo, user=role, password="for tests alone")
+        yield Database("url", conninfo, role, "psql")
+        with database.connect() as owner:
+            owner.execute(f"DROP OWNED BY {role}".encode())
+        admin.execute(f"DROP ROLE {role}".encode())
+
+
+async def test_a_missing_privilege(
+    db: AsyncConnection,
+    limited: Database,
+    mover: Mover,
+    observed: list[Observation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Clicks wait at no attempt while INSERT is revoked, which counts as failed, not as unavailable;
+    after GRANT they are counted.
+    """
+    await db.execute(f"REVOKE INSERT ON clicks FROM {limited.where}".encode())
+    link = await make_link(db)
+    await make_events(db, link, 3)
+    await db.execute("UPDATE outbox SET occurred_at = now() - interval '2 hours'")
+    tries: list[AsyncConnection] = []
+    move = mover.move
+
+    async def counted(connection: AsyncConnection) -> bool:
+        tries.append(connection)
+        return await move(connection)
+
+    monkeypatch.setattr(mover, "move", counted)
+    session = Session(limited, mover, observed.append, shutdown_timeout=5.0)
+    async with running(session):
+
+        async def tried_again() -> bool:
+            return len(tries) > 6
+
+        await until(tried_again)
+        cursor = await db.execute("SELECT DISTINCT attempts, available_at > now() FROM outbox")
+        assert [(0, False)] == await cursor.fetchall()
+        failed = [each.job for each in observed if isinstance(each, JobFailed)]
+        assert {"move_clicks"} == set(failed)
+        assert len(tries) - 1 <= len(failed)
+        assert [] == [e for e in observed if isinstance(e, DatabaseUnavailable | EventSetAside)]
+        measured = [each for each in observed if isinstance(each, BacklogMeasured)]
+        assert all(each.oldest > 3600 for each in measured)
+        await db.execute(f"GRANT INSERT ON clicks TO {limited.where}".encode())
+        await arrived(db, 3)
+    assert await rollups_equal_clicks(db)

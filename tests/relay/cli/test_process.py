@@ -26,14 +26,15 @@ def logs() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def events(database: Database) -> None:
-    """Three events due and one deferred, of one link."""
+    """Three events due, one of them by a clock that was ahead, and one deferred, of one link."""
     with database.connect() as connection:
         connection.execute(
             "WITH link AS (INSERT INTO links (code, target)"
             " VALUES ('hello', 'https://example.com/') RETURNING id)"
-            " INSERT INTO outbox (message_id, link_id, available_at)"
-            " SELECT gen_random_uuid(), id, now() + make_interval(secs => secs)"
-            " FROM link, unnest(ARRAY[0, 0, 0, 900]) AS secs"
+            " INSERT INTO outbox (message_id, link_id, available_at, attempts)"
+            " SELECT gen_random_uuid(), id, now() + make_interval(secs => secs), attempts"
+            " FROM link, unnest(ARRAY[0, 0, 3456000, 900], ARRAY[0, 0, 0, 12])"
+            " AS event (secs, attempts)"
         )
 
 

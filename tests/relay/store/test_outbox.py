@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from relay.store.outbox import outbox_backlog, outbox_claim_fresh, outbox_work
+from relay.backoff import longest_waits
+from relay.store.outbox import outbox_backlog, outbox_claim_fresh, outbox_recall, outbox_work
 from relay.store.pgqueuer import pgqueuer_enqueue
 from service.contract import statements
 from service.contract.postgres import Database
@@ -139,14 +140,34 @@ async def test_claim_is_bounded_and_in_order(db: psycopg.AsyncConnection) -> Non
 
 
 async def test_backlog_counts_all(db: psycopg.AsyncConnection) -> None:
-    """What is due and what is deferred add up; the oldest has waited longest, the next comes soon."""
-    backlog = await outbox_backlog(db)
+    """What is due and what is deferred add up; the oldest may be deferred, the next comes soon."""
+    await db.execute("UPDATE outbox SET attempts = 13 WHERE available_at > now()")
+    await db.execute("UPDATE outbox SET occurred_at = now() - interval '1 h' WHERE link_id = 50000")
+    backlog = await outbox_backlog(db, longest_waits(1.0))
     assert ROWS == backlog.due + backlog.deferred
-    assert backlog.due >= 1000
+    # Those that are more than 72 minutes ahead wait longer than any backoff: they are due.
+    assert 1000 <= ROWS - backlog.deferred - (ROWS - 1000 - 4320) <= 1010
     assert backlog.oldest is not None
-    assert backlog.oldest >= 999
+    assert 3600 <= backlog.oldest < 4000
     assert backlog.next_due is not None
     assert 0 < backlog.next_due <= 1
+
+
+async def test_only_what_waits_too_long_is_recalled(db: psycopg.AsyncConnection) -> None:
+    """An event waits for its backoff, and for no longer, whatever a clock said; a fresh one for none."""
+    await db.execute("DELETE FROM outbox")
+    await db.execute(
+        "INSERT INTO outbox (message_id, link_id, attempts, available_at)"
+        " SELECT gen_random_uuid(), n, attempts, now() + make_interval(secs => secs)"
+        " FROM unnest(ARRAY[0, 0, 0, 1, 1, 4, 4, 40, 40], ARRAY[-5, 0.9, 1.1, 1.1, 1.3, 9.5, 9.7, 4300, 4400])"
+        " WITH ORDINALITY AS event (attempts, secs, n)"
+    )
+    assert 4 == await outbox_recall(db, longest_waits(1.0))
+    cursor = await db.execute(
+        "SELECT array_agg(link_id ORDER BY link_id) FROM outbox WHERE available_at <= now()"
+    )
+    assert ([1, 3, 5, 7, 9],) == await cursor.fetchone()
+    assert 0 == await outbox_recall(db, longest_waits(1.0))
 
 
 async def test_work_knows_of_queued_jobs(db: psycopg.AsyncConnection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import AsyncConnection
 
+from relay.backoff import longest_waits
 from relay.chores import make_partitions
 from relay.mover import Mover
 from relay.session import LISTENER
@@ -13,10 +14,12 @@ from tests.relay.conftest import MakeMover
 from tests.support.bouncer import bounced
 from tests.support.ledger import make_event, make_events, make_link
 
+WAITS = longest_waits(900.0)
+
 
 async def test_an_empty_pipeline(db: AsyncConnection) -> None:
     """Where there is nothing to tell, numbers are 0 and the rest is None."""
-    status = await relay_status(db)
+    status = await relay_status(db, WAITS)
     assert (0, 0, 0, 0) == (
         status.outbox_due,
         status.outbox_deferred,
@@ -47,7 +50,7 @@ async def test_a_busy_pipeline(
     await db.execute("INSERT INTO deleted_links (link_id) VALUES (999)")
     await make_partitions(db, lambda _: None)
     async with await database.aconnect(LISTENER):
-        status = await relay_status(db)
+        status = await relay_status(db, WAITS)
     assert (3, 2, 2, 1) == (
         status.outbox_due,
         status.outbox_deferred,
@@ -67,7 +70,7 @@ async def test_behind_a_pooler(database: Database) -> None:
     """How many relays there are nobody can see there: not none, but unknown."""
     with bounced(database) as bouncer:
         async with await bouncer.database.aconnect() as connection:
-            assert None is (await relay_status(connection)).relays
+            assert None is (await relay_status(connection, WAITS)).relays
 
 
 async def test_an_old_view_is_told(db: AsyncConnection, database: Database) -> None:

@@ -73,6 +73,14 @@ async def test_what_is_given_back_is_there(db: psycopg.AsyncConnection) -> None:
     assert [True] * 10 + [False] * 2 == told
 
 
+async def test_a_clock_that_was_ahead_locks_nobody_out(db: psycopg.AsyncConnection) -> None:
+    """A row set by a clock 40 days ahead counts as a whole allowance once the clock is back."""
+    await allowance_take(db, b"k", LIMIT)
+    await db.execute("UPDATE allowances SET full_at = full_at + interval '40 days'")
+    told = [await allowance_take(db, b"k", LIMIT) for _ in range(11)]
+    assert [*[True] * 10, False] == [each.allowed for each in told]
+
+
 async def test_old_rows_go_a_few_at_a_time(db: psycopg.AsyncConnection) -> None:
     """Allowances that are whole are tidied away by those who take; the others stay."""
     await db.execute(
