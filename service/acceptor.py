@@ -11,8 +11,11 @@ from contextlib import suppress
 
 from aiohttp import web
 
-AT_ONCE = 8
-"""Connections accepted per wake-up, at most; the rest is left to workers that are less busy."""
+AT_ONCE = 4
+"""Connections accepted in a row, at most."""
+
+REST = 0.001
+"""Seconds for which the rest of a burst is left to the other workers."""
 
 PAUSE = 0.1
 """Seconds until the next attempt after an error, such as a lack of file descriptors."""
@@ -25,6 +28,7 @@ class Acceptor(web.BaseSite):
     workers are woken in turn; left alone, the kernel would always wake the same one first. Only an
     exclusive entry is put at the end, and the event loop makes none: hence the epoll of our own.
     Busy, frozen and dead workers hold nothing up, since each connection wakes all that are idle.
+    Of a burst a worker takes a few and then rests, so that the others get a share.
     """
 
     def __init__(self, runner: web.BaseRunner, listeners: Sequence[socket.socket]) -> None:
@@ -47,8 +51,6 @@ class Acceptor(web.BaseSite):
 
     async def stop(self) -> None:
         """Accept what waits, then close the listeners. Returns once all accepted are connected."""
-        if self._resuming is not None:
-            self._resuming.cancel()
         self._remove_readers()
         for listener in self._listeners.values():
             while self._accept(listener):
@@ -72,6 +74,11 @@ class Acceptor(web.BaseSite):
             for descriptor, listener in self._listeners.items():
                 loop.add_reader(descriptor, self._accept, listener)
 
+    def _pause(self, seconds: float) -> None:
+        if self._resuming is None:
+            self._remove_readers()
+            self._resuming = asyncio.get_running_loop().call_later(seconds, self._resume)
+
     def _remove_readers(self) -> None:
         loop = asyncio.get_running_loop()
         for descriptor in self._listeners if self._queue is None else (self._queue.fileno(),):
@@ -79,9 +86,12 @@ class Acceptor(web.BaseSite):
 
     def _accept_in_turn(self, queue: select.epoll) -> None:
         for descriptor, _ in queue.poll(0):
-            if self._accept(self._listeners[descriptor]):
+            accepted = self._accept(self._listeners[descriptor])
+            if accepted:
                 queue.unregister(descriptor)
                 queue.register(descriptor, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            if accepted == AT_ONCE:
+                self._pause(REST)
 
     def _accept(self, listener: socket.socket) -> int:
         """Accept what waits, AT_ONCE at most; return how many."""
@@ -91,8 +101,7 @@ class Acceptor(web.BaseSite):
             except BlockingIOError:
                 return number
             except OSError:
-                self._remove_readers()
-                self._resuming = asyncio.get_running_loop().call_later(PAUSE, self._resume)
+                self._pause(PAUSE)
                 return number
             connection.setblocking(False)
             opening = asyncio.create_task(self._open(connection))
