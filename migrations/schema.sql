@@ -486,6 +486,24 @@ CREATE SEQUENCE public.pgqueuer_statistics_id_seq
 
 ALTER SEQUENCE public.pgqueuer_statistics_id_seq OWNED BY public.pgqueuer_statistics.id;
 
+CREATE TABLE public.relays (
+    id uuid NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    version text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    progress_at timestamp with time zone NOT NULL,
+    stopped_at timestamp with time zone
+)
+WITH (fillfactor='50');
+
+COMMENT ON COLUMN public.relays.version IS 'the schema revision its code is written for';
+
+COMMENT ON COLUMN public.relays.progress_at IS 'when a batch was last moved, or nothing was due';
+
+COMMENT ON COLUMN public.relays.stopped_at IS 'when it was stopped in order; null while it runs, or if killed';
+
 CREATE TABLE public.sessions (
     id uuid NOT NULL,
     user_id bigint NOT NULL,
@@ -522,6 +540,15 @@ ALTER TABLE public.users ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.verifications (
+    only_one boolean DEFAULT true NOT NULL,
+    at timestamp with time zone NOT NULL,
+    differences bigint NOT NULL,
+    CONSTRAINT verifications_only_one_check CHECK (only_one)
+);
+
+COMMENT ON TABLE public.verifications IS 'the last comparison of rollups with clicks';
 
 ALTER TABLE ONLY public.clicks ATTACH PARTITION public.clicks_default DEFAULT;
 
@@ -591,6 +618,9 @@ ALTER TABLE ONLY public.pgqueuer_schedules
 ALTER TABLE ONLY public.pgqueuer_statistics
     ADD CONSTRAINT pgqueuer_statistics_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.relays
+    ADD CONSTRAINT relays_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
 
@@ -603,6 +633,9 @@ ALTER TABLE ONLY public.users
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.verifications
+    ADD CONSTRAINT verifications_pkey PRIMARY KEY (only_one);
+
 CREATE INDEX allowances_full_at ON public.allowances USING btree (full_at);
 
 CREATE INDEX api_keys_user_id_id ON public.api_keys USING btree (user_id, id);
@@ -610,6 +643,8 @@ CREATE INDEX api_keys_user_id_id ON public.api_keys USING btree (user_id, id);
 CREATE INDEX clicks_link_id_occurred_at ON ONLY public.clicks USING btree (link_id, occurred_at);
 
 CREATE INDEX clicks_default_link_id_occurred_at_idx ON public.clicks_default USING btree (link_id, occurred_at);
+
+CREATE INDEX clicks_hourly_hour ON public.clicks_hourly USING btree (hour);
 
 CREATE INDEX dead_letter_action_events_message_id ON public.dead_letter_action_events USING btree (message_id);
 

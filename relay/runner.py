@@ -19,7 +19,7 @@ from relay.settings import RelaySettings
 from relay.settlement import Terms
 from service.contract.announcement import announce
 from service.contract.gate import gate
-from service.contract.metrics import RelayMetrics
+from service.contract.metrics import PipelineMetrics, RelayMetrics
 from service.contract.monitor import monitor
 from service.contract.observations import (
     DatabaseUnavailable,
@@ -93,10 +93,12 @@ def mover(settings: RelaySettings, observe: Observer) -> Mover:
 def observer(settings: RelaySettings, registry: CollectorRegistry) -> Observer:
     """Return the observer that logs and counts."""
     count = RelayMetrics(registry)
+    level = PipelineMetrics(registry)
     log = logger(settings.log_level, settings.log_format, "relay", count)
 
     def observe(observation: Observation) -> None:
         count(observation)
+        level(observation)
         log(observation)
 
     return observe

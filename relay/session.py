@@ -17,17 +17,19 @@ from relay.mover import Mover
 from relay.progress import Progress
 from relay.store.outbox import outbox_backlog
 from relay.store.pgqueuer import pgqueuer_discard, pgqueuer_schedules_recall
+from relay.store.relays import Relay, relay_beat
 from relay.store.status import server_strain
 from relay.watcher import Watcher
 from service.contract.observations import (
     BacklogMeasured,
-    DatabaseUnavailable,
     Observer,
     ServerMeasured,
 )
+from service.contract.pipeline import BEAT_SECONDS, pipeline_state
 from service.contract.postgres import Database
 from service.contract.session import LIVELY
 from service.contract.session import Session as Settings
+from service.contract.transience import lost, observation
 
 APPLICATION = "everyclick-relay"
 LISTENER = "everyclick-relay-listener"
@@ -78,6 +80,7 @@ class Session:
         self._observe = observe
         self._shutdown_timeout = shutdown_timeout
         self._progress = progress or Progress(monotonic)
+        self._relay = Relay()
         self._distrusts = False
 
     def distrust(self) -> None:
@@ -120,6 +123,7 @@ class Session:
             asyncio.create_task(driver.listen()),
             asyncio.create_task(Watcher(pool, consumer, self._progress, self._mover.waits).run()),
             asyncio.create_task(self._meter(pool)),
+            asyncio.create_task(self._live(pool)),
         }
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -131,6 +135,9 @@ class Session:
                 raise psycopg.OperationalError("PgQueuer ended although nobody asked it to")
             consumer.stop()
             done, _ = await asyncio.wait({working}, timeout=self._shutdown_timeout)
+            with suppress(psycopg.Error, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._beat(pool, stopped=True)
             return bool(done)
         finally:
             if not stop.is_set():
@@ -142,22 +149,38 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _live(self, pool: AsyncConnectionPool) -> None:
+        """Report every few seconds that this relay lives."""
+        while True:
+            try:
+                await self._beat(pool)
+            except psycopg.Error as error:
+                if lost(error):
+                    raise
+                # A grant that was left out, for example, is no reason to stop.
+                self._observe(observation("heartbeat", error))
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _beat(self, pool: AsyncConnectionPool, *, stopped: bool = False) -> None:
+        async with pool.connection() as connection:
+            idle = monotonic() - self._progress.at
+            await relay_beat(connection, self._relay, idle, stopped=stopped)
+
     async def _meter(self, pool: AsyncConnectionPool) -> None:
         while True:
             began = monotonic()
             try:
                 async with pool.connection() as connection:
                     await pgqueuer_schedules_recall(connection)
+                    self._observe(await pipeline_state(connection))
                     strain = await server_strain(connection)
                     self._observe(ServerMeasured(strain.held_back, strain.notifications))
                     backlog = await outbox_backlog(connection, self._mover.waits)
-            except psycopg.errors.QueryCanceled as error:
-                # Too much to be counted in time: the gauges stay as they are, the work goes on.
-                self._observe(DatabaseUnavailable("measuring", str(error).strip()))
+            except psycopg.Error as error:
+                if lost(error):
+                    raise
+                # Too much to be counted in time, or no right to: the work goes on.
+                self._observe(observation("measuring", error))
             else:
-                self._observe(
-                    BacklogMeasured(
-                        backlog.due, backlog.deferred, backlog.oldest or 0.0, backlog.dead_letters
-                    )
-                )
+                self._observe(BacklogMeasured(backlog.due, backlog.deferred))
             await asyncio.sleep(max(METER, (monotonic() - began) / METER_SHARE))

@@ -15,9 +15,10 @@ from service.acceptor import Acceptor
 from service.app import create_app
 from service.contract.announcement import announce
 from service.contract.gate import gate
-from service.contract.metrics import ServiceMetrics
+from service.contract.metrics import PipelineMetrics, ServiceMetrics
 from service.contract.monitor import monitor
 from service.contract.observations import Listening, Observation, Observer, Stopped
+from service.contract.pipeline import measure
 from service.contract.postgres import Database
 from service.contract.process import stopping
 from service.contract.settings import ConfigurationError
@@ -62,6 +63,8 @@ async def serve(
                 ),
                 "METRICS_HOST and METRICS_PORT",
             )
+            measuring = asyncio.create_task(measure(database, levels(observe, registry)))
+            stack.callback(measuring.cancel)
         gating = asyncio.create_task(gate(database, settings, observe))
         stack.callback(gating.cancel)
         runner = Runner(
@@ -115,6 +118,17 @@ def observer(settings: ServiceSettings, registry: CollectorRegistry) -> Observer
         log(observation)
 
     return observe
+
+
+def levels(observe: Observer, registry: CollectorRegistry) -> Observer:
+    """Return the observer that also sets the gauges of the pipeline, in the registry that is served."""
+    level = PipelineMetrics(registry)
+
+    def observe_levels(observation: Observation) -> None:
+        level(observation)
+        observe(observation)
+
+    return observe_levels
 
 
 async def _gone_through(gating: asyncio.Task[None], stop: asyncio.Event) -> None:

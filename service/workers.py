@@ -14,10 +14,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from service.contract.announcement import announce
 from service.contract.monitor import monitor
 from service.contract.observations import Listening, Stopped
+from service.contract.pipeline import measure
 from service.contract.postgres import Database
 from service.contract.process import OK, stopping
 from service.listeners import close, refuse_new
-from service.server import observer, opened
+from service.server import levels, observer, opened
 from service.settings import ServiceSettings
 from service.supervisor import Child, Supervisor
 from service.worker import environment
@@ -56,12 +57,14 @@ async def supervise(settings: ServiceSettings, database: Database, workers: int)
                 observe(Listening(f"http://{settings.host}:{port}", metrics, database.address))
                 announce()
                 closing = asyncio.create_task(_close(listeners, stop))
+                measuring = asyncio.create_task(measure(database, levels(observe, registry)))
                 # A little more than the workers allow themselves, or we would cut them short.
                 grace = settings.shutdown_timeout + 2.0
                 try:
                     code = await Supervisor(children, observe, grace=grace).run(stop, again)
                 finally:
                     closing.cancel()
+                    measuring.cancel()
     finally:
         close(listeners)
     observe(Stopped("service", clean=code == OK))

@@ -13,6 +13,10 @@ GRANT SELECT ON alembic_version TO everyclick_service, everyclick_relay;
 -- service: redirects. An event is written and never read; ON CONFLICT reads its key.
 GRANT INSERT (message_id, link_id, referrer, user_agent), SELECT (message_id) ON outbox
     TO everyclick_service;
+-- service: its gauges of the pipeline. Of what waits it sees when, and not what.
+GRANT SELECT (occurred_at) ON outbox TO everyclick_service;
+GRANT SELECT (message_id) ON dead_letters TO everyclick_service;
+GRANT SELECT ON relays, verifications TO everyclick_service;
 
 -- service: the API, and the commands of `python -m service`.
 GRANT SELECT, INSERT, UPDATE, DELETE
@@ -27,6 +31,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON outbox, clicks_hourly TO everyclick_rela
 GRANT SELECT, INSERT, DELETE ON clicks, dead_letters TO everyclick_relay;
 GRANT SELECT, UPDATE, DELETE ON deleted_links TO everyclick_relay;
 GRANT SELECT (id, code) ON links TO everyclick_relay;
+GRANT SELECT, INSERT, UPDATE, DELETE ON relays TO everyclick_relay;
+GRANT SELECT, INSERT, UPDATE ON verifications TO everyclick_relay;
 -- The record of what was done to dead letters grows; nobody at work can take anything out of it.
 GRANT SELECT, INSERT, UPDATE (events, last_at) ON dead_letter_actions TO everyclick_relay;
 GRANT SELECT, INSERT ON dead_letter_action_events TO everyclick_relay;

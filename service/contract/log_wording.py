@@ -28,6 +28,7 @@ from service.contract.observations import (
     Observation,
     PartitionRefused,
     PartitionsMade,
+    PipelineMeasured,
     Redirected,
     ReplacementFailed,
     RequestFailed,
@@ -51,7 +52,7 @@ def name_of(observation: Observation) -> str:
 def level_of(observation: Observation) -> Level:
     """Return how severe an observation is."""
     match observation:
-        case Redirected() | BacklogMeasured() | ServerMeasured() | LogPruned():
+        case Redirected() | BacklogMeasured() | PipelineMeasured() | ServerMeasured() | LogPruned():
             return "debug"
         case RequestServed(route="/healthz" | "/readyz"):
             # Somebody asks every few seconds, for ever.

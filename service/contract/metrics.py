@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf, nan
+from time import time
 from typing import assert_never, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -10,6 +12,7 @@ from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
     ConnectionsCut,
+    CutReason,
     DatabaseReady,
     DatabaseRefused,
     DatabaseUnavailable,
@@ -26,6 +29,7 @@ from service.contract.observations import (
     Observation,
     PartitionRefused,
     PartitionsMade,
+    PipelineMeasured,
     Redirected,
     RedirectOutcome,
     ReplacementFailed,
@@ -36,6 +40,8 @@ from service.contract.observations import (
     WorkerExited,
     WorkerReplaced,
 )
+
+RELAY_OUTCOMES = ("moved", "duplicates", "orphans", "retried", "buried")
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -80,6 +86,8 @@ class ServiceMetrics:
             ["reason"],
             registry=registry,
         )
+        for reason in get_args(CutReason):
+            self._cut.labels(reason)
         self._unavailable = Counter(
             "everyclick_service_database_unavailable",
             "Times the service found the database unavailable",
@@ -113,6 +121,54 @@ class ServiceMetrics:
                 pass
 
 
+class PipelineMetrics:
+    """How the pipeline stands, on the relay's port and on the service's. Call it with an observation."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, meaning: str) -> Gauge:
+            return Gauge(f"everyclick_{name}", meaning, registry=registry)
+
+        self._waiting = gauge("outbox_waiting", "Events in the outbox, 100,000 at most")
+        self._oldest = gauge("outbox_oldest_seconds", "Age of the oldest event in the outbox")
+        self._dead = gauge("dead_letters", "Dead letters standing, 100,000 at most")
+        self._relays = gauge("relays_alive", "Relays that reported within 15 seconds")
+        self._seen = gauge("relay_last_seen_seconds", "Seconds since any relay reported")
+        self._progress = gauge(
+            "relay_last_progress_seconds",
+            "Seconds since a relay moved a batch or found nothing due",
+        )
+        self._future = gauge("rollup_future_hours", "Hours of rollups that are yet to come")
+        self._offset = gauge(
+            "database_clock_offset_seconds", "Seconds that the database's clock is ahead of ours"
+        )
+        self._waits = gauge("replication_waits", "Commits of ours that wait for a standby")
+        self._verify_age = gauge("verify_age_seconds", "Seconds since rollups were last verified")
+        self._differences = gauge("verify_differences", "Differences that the last verify found")
+        self._measured = gauge(
+            "pipeline_measured_timestamp_seconds", "When these gauges were last measured"
+        )
+
+    def __call__(self, observation: Observation) -> None:
+        if not isinstance(observation, PipelineMeasured):
+            return
+        self._waiting.set(observation.waiting)
+        self._oldest.set(observation.oldest)
+        self._dead.set(observation.dead_letters)
+        self._relays.set(observation.relays)
+        self._seen.set(_or(observation.relay_seen, inf))
+        self._progress.set(_or(observation.relay_progress, inf))
+        self._future.set(observation.future_hours)
+        self._offset.set(observation.clock_offset)
+        self._waits.set(observation.replication_waits)
+        self._verify_age.set(_or(observation.verify_age, nan))
+        self._differences.set(_or(observation.verify_differences, nan))
+        self._measured.set(time())
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
 class RelayMetrics:
     """What the relay counts. Call it with an observation."""
 
@@ -123,6 +179,8 @@ class RelayMetrics:
             ["outcome"],
             registry=registry,
         )
+        for outcome in RELAY_OUTCOMES:
+            self._events.labels(outcome)
         self._batch_seconds = Histogram(
             "everyclick_relay_batch_seconds",
             "Time from claim to commit of a batch",
@@ -133,12 +191,6 @@ class RelayMetrics:
         self._deferred = Gauge(
             "everyclick_outbox_deferred", "Events waiting for their next try", registry=registry
         )
-        self._oldest = Gauge(
-            "everyclick_outbox_oldest_seconds",
-            "Age of the oldest event in the outbox",
-            registry=registry,
-        )
-        self._dead = Gauge("everyclick_dead_letters", "Dead letters standing", registry=registry)
         self._held_back = Gauge(
             "everyclick_vacuum_held_back_transactions",
             "Transactions since the oldest view that somebody holds",
@@ -169,14 +221,12 @@ class RelayMetrics:
     def __call__(self, observation: Observation) -> None:
         match observation:
             case BatchMoved():
-                for outcome in ("moved", "duplicates", "orphans", "retried", "buried"):
+                for outcome in RELAY_OUTCOMES:
                     self._events.labels(outcome).inc(getattr(observation, outcome))
                 self._batch_seconds.observe(observation.seconds)
             case BacklogMeasured():
                 self._due.set(observation.due)
                 self._deferred.set(observation.deferred)
-                self._oldest.set(observation.oldest)
-                self._dead.set(observation.dead_letters)
             case ServerMeasured():
                 self._held_back.set(observation.held_back)
                 self._notifications.set(observation.notifications)
@@ -207,6 +257,7 @@ class RelayMetrics:
                 | PartitionsMade()
                 | LogPruned()
                 | LinkPurged()
+                | PipelineMeasured()
             ):
                 pass
             case _:

@@ -205,12 +205,33 @@ class JobFailed:
 
 @dataclass(frozen=True, slots=True)
 class BacklogMeasured:
-    """What waits: `oldest` is the age in seconds of the oldest event, due or not."""
+    """What waits: events that are due, and events that wait for their next try."""
 
     due: int
     deferred: int
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineMeasured:
+    """How the pipeline stands, from counts that end at a limit. Times are ages in seconds.
+
+    `oldest`: of the oldest event in the outbox, 0 without one. `relay_seen`, `relay_progress`: of the
+    last sign of life and of progress of any relay, None when there was none. `verify_age`,
+    `verify_differences`: of the last `verify`, None when there was none. `clock_offset`: seconds that the
+    database's clock is ahead of ours.
+    """
+
+    waiting: int
     oldest: float
     dead_letters: int
+    relays: int
+    relay_seen: float | None
+    relay_progress: float | None
+    future_hours: int
+    replication_waits: int
+    verify_age: float | None
+    verify_differences: int | None
+    clock_offset: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +305,7 @@ Observation = (
     | EventSetAside
     | JobFailed
     | BacklogMeasured
+    | PipelineMeasured
     | ServerMeasured
     | PartitionsMade
     | PartitionRefused

@@ -13,10 +13,11 @@ LANDED = {
     "0002_pre_pgqueuer": "79603e8ea365578a7d2c4c229b1208c47fc56f8588149d63548f2694506ee08d",
     "0003_pre_edge": "81e0d8d13f6d46f994edb15af31c911bd8c11e770cdbf1656ed853b712533223",
     "0004_pre_repair": "076e4333f213e7e333415265a36858da4bd698e6e802decc053633ef3664b3a4",
+    "0005_pre_relays": "1d7492868aa1fe7d1bbe2fbc3da92216dd52f17200902f5a449a506c1465841b",
 }
 """SHA-256 of each revision's file. Add a line for a new revision; never change one."""
 
-FUNCTIONS = ("0004", "bdaeb399d508f3964441bc720ed0f1512466f87b4f9e46c928496cd4bfd600c5")
+FUNCTIONS = ("0005", "bdaeb399d508f3964441bc720ed0f1512466f87b4f9e46c928496cd4bfd600c5")
 """The newest revision, and the SHA-256 of all files of migrations/functions at it."""
 
 

@@ -30,6 +30,7 @@ from service.contract.observations import (
     LinkPurged,
     Observation,
     PartitionRefused,
+    PipelineMeasured,
 )
 from service.contract.postgres import Database
 from service.store.links import link_delete
@@ -635,7 +636,7 @@ async def test_a_missing_privilege(
         assert {"move_clicks"} == set(failed)
         assert len(tries) - 1 <= len(failed)
         assert [] == [e for e in observed if isinstance(e, DatabaseUnavailable | EventSetAside)]
-        measured = [each for each in observed if isinstance(each, BacklogMeasured)]
+        measured = [each for each in observed if isinstance(each, PipelineMeasured)]
         assert all(each.oldest > 3600 for each in measured)
         await db.execute(f"GRANT INSERT ON clicks TO {limited.where}".encode())
         await arrived(db, 3)

@@ -14,7 +14,7 @@ from relay.cli import commands as relay_commands
 from relay.settings import RelaySettings
 from service.cli import commands as service_commands
 from service.contract.log_wording import level_of, name_of
-from service.contract.metrics import RelayMetrics, ServiceMetrics
+from service.contract.metrics import PipelineMetrics, RelayMetrics, ServiceMetrics
 from service.contract.observations import Observation
 from service.problems import CATCH_ALL
 from service.settings import ServiceSettings
@@ -122,6 +122,7 @@ def metrics() -> list[str]:
     service, relay = CollectorRegistry(), CollectorRegistry()
     ServiceMetrics(service)
     RelayMetrics(relay)
+    PipelineMetrics(relay)
     return sorted(
         {
             f"{metric.name}_total" if metric.type == "counter" else metric.name

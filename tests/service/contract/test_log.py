@@ -44,6 +44,8 @@ def example(kind: type[Any]) -> Observation:
         "float": 0.123456789,
         "str": "text",
         "bool": True,
+        "float | None": 0.5,
+        "int | None": 7,
         "RedirectOutcome": "found",
         "CutReason": "slow",
         "str | None": "text",

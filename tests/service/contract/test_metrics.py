@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import get_args
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.contract.metrics import RelayMetrics, ServiceMetrics
+from service.contract.metrics import PipelineMetrics, RelayMetrics, ServiceMetrics
 from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
@@ -15,6 +16,7 @@ from service.contract.observations import (
     LogLinesDropped,
     Observation,
     PartitionRefused,
+    PipelineMeasured,
     Redirected,
     RedirectOutcome,
     RequestFailed,
@@ -58,8 +60,6 @@ def test_the_relays_names(registry: CollectorRegistry) -> None:
         "everyclick_relay_batch_seconds",
         "everyclick_outbox_due",
         "everyclick_outbox_deferred",
-        "everyclick_outbox_oldest_seconds",
-        "everyclick_dead_letters",
         "everyclick_relay_database_unavailable",
         "everyclick_relay_job_failures",
         "everyclick_relay_partitions_refused",
@@ -155,12 +155,44 @@ def test_refused_months(registry: CollectorRegistry) -> None:
 def test_backlog(registry: CollectorRegistry) -> None:
     """The backlog is a level, not a count: the last measurement stands."""
     count = RelayMetrics(registry)
-    count(BacklogMeasured(100, 50, 9.5, 3))
-    count(BacklogMeasured(1, 2, 0.5, 0))
+    count(BacklogMeasured(100, 50))
+    count(BacklogMeasured(1, 2))
     value = registry.get_sample_value
-    assert (1.0, 2.0, 0.5, 0.0) == (
-        value("everyclick_outbox_due"),
-        value("everyclick_outbox_deferred"),
+    assert (1.0, 2.0) == (value("everyclick_outbox_due"), value("everyclick_outbox_deferred"))
+
+
+def test_the_pipeline(registry: CollectorRegistry) -> None:
+    """Its state is a level too; a relay that was never seen was seen an infinite time ago."""
+    count = PipelineMetrics(registry)
+    count(PipelineMeasured(4, 9.5, 3, 0, None, None, 2, 1, None, None, 0.25))
+    value = registry.get_sample_value
+    assert (4.0, 9.5, 3.0, 0.0, 2.0, 1.0, 0.25) == (
+        value("everyclick_outbox_waiting"),
         value("everyclick_outbox_oldest_seconds"),
         value("everyclick_dead_letters"),
+        value("everyclick_relays_alive"),
+        value("everyclick_rollup_future_hours"),
+        value("everyclick_replication_waits"),
+        value("everyclick_database_clock_offset_seconds"),
     )
+    assert inf == value("everyclick_relay_last_seen_seconds")
+    assert value("everyclick_verify_differences") != value("everyclick_verify_differences")  # NaN
+
+
+@pytest.mark.parametrize("kind", [ServiceMetrics, RelayMetrics, PipelineMetrics])
+def test_every_metric_is_there_from_the_first_scrape(
+    registry: CollectorRegistry, kind: type[ServiceMetrics | RelayMetrics | PipelineMetrics]
+) -> None:
+    """At 0, in every label set there can be: what only appears when it happens has no increase. The
+    requests of the API have too many to list, and no alert.
+    """
+    kind(registry)
+    for metric in registry.collect():
+        if metric.name == "everyclick_requests":
+            continue
+        samples = [each for each in metric.samples if not each.name.endswith("_created")]
+        assert samples, metric.name
+        assert {0.0} == {each.value for each in samples}, metric.name
+    labels = {each.labels.get("outcome") for m in registry.collect() for each in m.samples}
+    if kind is RelayMetrics:
+        assert {"moved", "duplicates", "orphans", "retried", "buried"} <= labels
