@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = []
     with (
         tempfile.TemporaryDirectory(prefix="everyclick-restarts-") as directory,
-        EmbeddedPostgres(Path(directory) / "data") as embedded,
+        EmbeddedPostgres(Path(directory) / "server") as embedded,
     ):
         database = Database("embedded", embedded.conninfo, "", "")
         migrations.upgrade(database.connect)
