@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import psycopg
 from psycopg import AsyncConnection
 
 from relay.cli.session import with_connection
-from relay.store.rollups import rollups_lock, rollups_rebuild, rollups_verify
+from relay.store.rollups import (
+    rollups_lock,
+    rollups_rebuild,
+    rollups_verify,
+    verification_record,
+)
 from service.contract.process import FAILED, OK, say
 
 PATIENCE = 30
@@ -25,6 +31,9 @@ def verify() -> int:
                 print("link_id\thour\trollup\tclicks")
             print(f"{found.link_id}\t{found.hour.isoformat()}\t{found.rollup}\t{found.clicks}")
             differences += 1
+        # Whoever may only read can verify too.
+        with suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+            await verification_record(connection, differences)
         return differences
 
     differences = with_connection(work)

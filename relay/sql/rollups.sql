@@ -49,3 +49,8 @@ FULL JOIN (
 ) AS counted ON counted.link_id = rollup.link_id AND counted.hour = rollup.hour
 WHERE rollup.clicks IS DISTINCT FROM counted.clicks
 ORDER BY 1, 2
+
+-- name: verification_record
+-- When rollups were last compared with clicks, and how many hours differed.
+INSERT INTO verifications (at, differences) VALUES (now(), %(differences)s)
+ON CONFLICT (only_one) DO UPDATE SET at = excluded.at, differences = excluded.differences

@@ -77,3 +77,8 @@ async def rollups_rebuild(connection: AsyncConnection) -> int:
         cursor = await connection.execute(_SQL["rollups_rebuild"])
         row = await cursor.fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def verification_record(connection: AsyncConnection, differences: int) -> None:
+    """Keep the result of a verification, in place of the one before."""
+    await connection.execute(_SQL["verification_record"], {"differences": differences})
