@@ -10,13 +10,13 @@ from time import monotonic
 
 import psycopg
 
+from service.contract.bounded import BoundedConnection
 from service.contract.fitness import DurabilityError, SchemaError
 from service.contract.observations import DatabaseUnavailable, Observer
 from service.contract.outbox import Resolved, Visit, visits_record
 from service.contract.postgres import Database
 from service.contract.session import LIVELY, Session
 from service.contract.transience import is_stale, is_transient
-from service.contract.wire import cut
 from service.errors import Unavailable
 
 APPLICATION = "everyclick-service"
@@ -57,8 +57,8 @@ class Lane:
         self._database = database
         self._observe = observe
         self._vet = vet
-        self._connection: psycopg.AsyncConnection | None = None
-        self._fresh: psycopg.AsyncConnection | None = None
+        self._connection: BoundedConnection | None = None
+        self._fresh: BoundedConnection | None = None
         self.batch: Sequence[Ticket] = ()
         self.since = 0.0
         self._refusals = 0
@@ -76,7 +76,7 @@ class Lane:
             if not waiting:
                 break
             try:
-                await self._deliver(waiting)
+                await self._deliver(waiting, again=tries > 0)
                 self._refusals = 0
             except (psycopg.OperationalError, psycopg.InterfaceError, StaleConnection) as error:
                 given_up = all(ticket.answer.done() for ticket in waiting)
@@ -92,10 +92,10 @@ class Lane:
         self.batch = ()
 
     def cut(self) -> None:
-        """End what is under way at once: a server that hangs would not confirm a cancel either."""
+        """End what is under way, within bounded.PARTING; a server that hangs is not waited for."""
         for connection in (self._connection, self._fresh):
             if connection is not None:
-                cut(connection)
+                connection.end()
 
     async def close(self) -> None:
         """Close the connection."""
@@ -103,13 +103,13 @@ class Lane:
             await self._connection.close()
             self._connection = None
 
-    async def _deliver(self, tickets: Sequence[Ticket]) -> None:
+    async def _deliver(self, tickets: Sequence[Ticket], *, again: bool) -> None:
         """Record the visits; one that cannot be is found by halving, and its neighbours are.
 
         Raises what is no visit's fault, wherever in the halving it happens.
         """
         try:
-            await self._try(tickets)
+            await self._try(tickets, again=again)
         except (SchemaError, DurabilityError):
             raise
         except Exception as error:
@@ -122,18 +122,23 @@ class Lane:
                 self._refuse(tickets, error)
                 return
             middle = len(tickets) // 2
-            await self._deliver(tickets[:middle])
-            await self._deliver(tickets[middle:])
+            await self._deliver(tickets[:middle], again=again)
+            await self._deliver(tickets[middle:], again=again)
 
-    async def _try(self, tickets: Sequence[Ticket]) -> None:
-        if self._connection is None:
+    async def _try(self, tickets: Sequence[Ticket], *, again: bool) -> None:
+        if self._connection is None or self._connection.closed:
             self._connection = await self._vetted()
-        found = await visits_record(self._connection, [ticket.visit for ticket in tickets])
+        found = await visits_record(
+            self._connection,
+            [ticket.visit for ticket in tickets],
+            again=again,
+            durable=self._connection.durable_transactions,
+        )
         for ticket in tickets:
             if not ticket.answer.done():
                 ticket.answer.set_result(found.get(ticket.visit.code))
 
-    async def _vetted(self) -> psycopg.AsyncConnection:
+    async def _vetted(self) -> BoundedConnection:
         fresh = self._fresh = await self._database.aconnect(APPLICATION, SESSION)
         try:
             # Before the first commit that somebody relies on: the server may be another one,

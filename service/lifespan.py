@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from typing import cast
 
 from aiohttp import web
 from psycopg_pool import AsyncConnectionPool
 
+from service.contract.bounded import BoundedConnection
 from service.contract.observations import Observer
 from service.contract.postgres import Database
 from service.contract.session import LIVELY, Session
@@ -26,7 +28,7 @@ DESTINATIONS = web.AppKey("destinations", Destinations)
 HEADERS: web.AppKey[Mapping[str, str]] = web.AppKey("headers")
 TOKENS = web.AppKey("tokens", Tokens)
 
-POOL: web.AppKey[AsyncConnectionPool] = web.AppKey("pool")
+POOL: web.AppKey[AsyncConnectionPool[BoundedConnection]] = web.AppKey("pool")
 
 POOL_SIZE = 4
 """Connections per worker for everything but redirects, which have lanes of their own."""
@@ -42,7 +44,7 @@ async def pool(app: web.Application) -> AsyncIterator[None]:
     """Open the API's pool; an absent database does not keep the service from starting."""
     opened = app[DATABASE].pool("everyclick-api", size=POOL_SIZE, waiting=WAITING, session=SESSION)
     await opened.open(wait=False)
-    app[POOL] = opened
+    app[POOL] = cast("AsyncConnectionPool[BoundedConnection]", opened)
     yield
     await opened.close(timeout=1.0)
 

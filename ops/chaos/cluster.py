@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from psycopg import sql
 
 from ops.chaos.errors import ChaosError
 from service.contract.embedded import EmbeddedPostgres
+from service.contract.embedded.binaries import bin_dir
 from service.contract.embedded.processes import Processes
 from service.contract.postgres import Database
 from tests.support.clones import Template
@@ -72,6 +74,27 @@ class Cluster:
             raise ChaosError(f"{backend} is not a process of this Postgres.")
         os.kill(backend, signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Stop every process where it is, without a word to anyone."""
+        self._processes.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._processes.signal(signal.SIGCONT)
+
+    def promote(self) -> None:
+        """Make a standby a primary, with what is on its disk and nothing that may still arrive.
+
+        It is killed first: what a frozen standby's socket holds has been confirmed to nobody.
+        """
+        self._processes.signal(signal.SIGKILL)
+        self.stop("killed")
+        with (self.data / "postgres" / "postgresql.auto.conf").open("a") as file:
+            file.write("primary_conninfo = ''\nsynchronous_standby_names = ''\n")
+        self.start()
+        with self.database.connect("everyclick-chaos") as admin:
+            admin.execute("SELECT pg_promote(true, 30)")
+
     def wait_ready(self, within: float = GONE_WITHIN) -> None:
         """Wait until it accepts sessions. Raises ChaosError."""
         deadline = time.monotonic() + within
@@ -115,6 +138,39 @@ def alone(directory: Path, settings: Mapping[str, str] | None = None) -> Iterato
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def standby_of(primary: Cluster, directory: Path) -> Iterator[Cluster]:
+    """Make a synchronous standby below `directory`: commits wait for both disks.
+
+    At the end the primary's commits wait for nobody any more.
+    """
+    directory.mkdir()
+    standby = Cluster(directory)
+    standby.data.mkdir(mode=0o700)
+    place = standby.data / "postgres"
+    copy: list[str | Path] = [bin_dir() / "pg_basebackup", "-d", primary.conninfo, "-D", place]
+    subprocess.run([*copy, "-R", "-X", "stream", "-c", "fast"], check=True, capture_output=True)
+    if os.geteuid() == 0:
+        owner = (primary.data / "postgres").stat()
+        for path in (place, *place.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    try:
+        standby.start()
+        _wait_for_standbys(primary, "*")
+        yield standby
+    finally:
+        with suppress(psycopg.OperationalError):  # a primary that is dead waits for nobody
+            _wait_for_standbys(primary, "")
+        standby.thaw()
+        standby.close()
+
+
+def _wait_for_standbys(primary: Cluster, names: str) -> None:
+    with primary.database.connect("everyclick-chaos") as admin:
+        admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'".encode())
+        admin.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

@@ -13,10 +13,9 @@ from pathlib import Path
 from psycopg import sql
 
 import migrations
-from ops.chaos.cluster import Cluster, alone
+from ops.chaos.cluster import Cluster, alone, standby_of
 from ops.chaos.errors import Missing
 from ops.chaos.scenario import Scenario
-from service.contract.embedded.binaries import bin_dir
 from service.contract.postgres import Database
 from tests.support.bouncer import PROGRAM, Bouncer
 from tests.support.clones import Template
@@ -66,7 +65,7 @@ def ground(scenario: Scenario, common: Standing, directory: Path) -> Iterator[St
             if kind == "small tablespace" and where is not None:
                 _move_tables(made, where / "tables")
             if kind == "standby":
-                with _standby(made, directory / "standby") as standby:
+                with standby_of(made, directory / "standby") as standby:
                     yield replace(own, standby=standby)
             else:
                 yield own
@@ -129,33 +128,3 @@ def _move_tables(made: Cluster, space: Path) -> None:
         admin.execute(sql.SQL("CREATE TABLESPACE small LOCATION {}").format(where))
         admin.execute("ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE small")
         admin.execute("ALTER INDEX ALL IN TABLESPACE pg_default SET TABLESPACE small")
-
-
-@contextmanager
-def _standby(primary: Cluster, directory: Path) -> Iterator[Cluster]:
-    """Make a synchronous standby: what is acknowledged is on both disks."""
-    directory.mkdir()
-    data = directory / "data"
-    data.mkdir(mode=0o700)
-    copy: list[str | Path] = [
-        bin_dir() / "pg_basebackup",
-        "-d",
-        primary.conninfo,
-        "-D",
-        data / "postgres",
-    ]
-    copy += ["-R", "-X", "stream", "-c", "fast"]
-    subprocess.run(copy, check=True, capture_output=True)
-    owner = (primary.data / "postgres").stat()
-    if os.geteuid() == 0:
-        for path in (data / "postgres", *(data / "postgres").rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-    standby = Cluster(directory)
-    try:
-        standby.start()
-        with primary.database.connect() as admin:
-            admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-            admin.execute("SELECT pg_reload_conf()")
-        yield standby
-    finally:
-        standby.close()

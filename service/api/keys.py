@@ -103,7 +103,7 @@ async def revoke(request: web.Request) -> web.Response:
     given = request.match_info["id"]
     if not (given.isascii() and given.isdigit() and len(given) <= _BIGINT_DIGITS):
         raise NotFound("You have no such key.")
-    async with connection(request) as held:
+    async with connection(request) as held, held.transaction():
         if await store.api_key_revoke(held, request[CALLER].id, KeyId(int(given))) is None:
             raise NotFound("You have no such key.")
     return web.Response(status=204)

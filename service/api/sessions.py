@@ -82,14 +82,14 @@ async def login(request: web.Request) -> web.Response:
 async def logout(request: web.Request) -> web.Response:
     """End the session in the database, so that its token is worth nothing anywhere: 204."""
     claims = claimed(request)
-    async with connection(request) as held:
+    async with connection(request) as held, held.transaction():
         await session_end(held, claims.session_id)
     return _signed_out(request)
 
 
 async def logout_all(request: web.Request) -> web.Response:
     """End every session of whoever asks, this one included: 204."""
-    async with connection(request) as held:
+    async with connection(request) as held, held.transaction():
         await sessions_end(held, request[CALLER].id)
     return _signed_out(request)
 

@@ -83,9 +83,12 @@ async def encoding_check(connection: psycopg.AsyncConnection) -> None:
         raise EncodingError(str(found))
 
 
-async def durability_check(connection: psycopg.AsyncConnection) -> None:
-    """Raise DurabilityError when an acknowledged commit might not survive a crash."""
-    cursor = await connection.execute(_SQL["durability_check"])
+async def durability_check(connection: psycopg.AsyncConnection, *, as_is: bool = False) -> None:
+    """Raise DurabilityError when an acknowledged commit might not survive a crash.
+
+    Settings that our sessions and transactions change for themselves count only `as_is`.
+    """
+    cursor = await connection.execute(_SQL["durability_check"], {"as_is": as_is})
     faults = [str(fault) for (fault,) in await cursor.fetchall()]
     if faults:
         raise DurabilityError(faults)

@@ -15,9 +15,9 @@ from psycopg_pool import AsyncConnectionPool
 
 from service.contract.bounded import BoundedConnection, answering_within
 from service.contract.embedded import EmbeddedPostgres
-from service.contract.pooler import PATIENCE, pooler_notice
+from service.contract.pooler import PATIENCE, behind_pooler, pooler_notice
 from service.contract.servers import Servers
-from service.contract.session import Session, session_configure
+from service.contract.session import DURABLE, Session, session_configure
 from service.contract.settings import ConfigurationError, Settings
 
 UNREADABLE = (
@@ -39,6 +39,8 @@ class Database:
     conninfo: str
     where: str
     psql: str
+    durable: bool = True
+    """Whether commits are durable whatever the server's synchronous_commit is."""
     servers: Servers = field(default_factory=Servers, repr=False, compare=False)
 
     @property
@@ -60,7 +62,7 @@ class Database:
         session: Session = NOTHING,
         *,
         patience: float | None = None,
-    ) -> psycopg.AsyncConnection:
+    ) -> BoundedConnection:
         """Open one autocommit connection. Raises psycopg.OperationalError within about 5 s.
 
         It prepares no statement when a pooler stands between, and has no settings of its own then.
@@ -70,7 +72,7 @@ class Database:
             self._conninfo(application), servers=self.servers, autocommit=True
         )
         try:
-            await _settle(connection, session, patience)
+            await self._settle(connection, session=session, patience=patience)
         except BaseException:
             await connection.close()
             raise
@@ -94,7 +96,7 @@ class Database:
             self._conninfo(application),
             kwargs={"autocommit": True, "servers": self.servers},
             connection_class=BoundedConnection,
-            configure=partial(_settle, session=session, patience=patience),
+            configure=partial(self._settle, session=session, patience=patience),
             name=application,
             min_size=1,
             max_size=size,
@@ -106,6 +108,16 @@ class Database:
             open=False,
         )
         return cast("AsyncConnectionPool", pool)
+
+    async def _settle(
+        self, connection: BoundedConnection, *, session: Session, patience: float | None
+    ) -> None:
+        await pooler_notice(connection)
+        durable = DURABLE if self.durable else NOTHING
+        with answering_within(connection, PATIENCE):
+            await session_configure(connection, {**session, **durable})
+        connection.durable_transactions = self.durable and behind_pooler(connection)
+        connection.patience = patience
 
     def _conninfo(self, application: str) -> str:
         given = conninfo_to_dict(self.conninfo)
@@ -123,13 +135,6 @@ class Database:
         )
 
 
-async def _settle(connection: BoundedConnection, session: Session, patience: float | None) -> None:
-    await pooler_notice(connection)
-    with answering_within(connection, PATIENCE):
-        await session_configure(connection, session)
-    connection.patience = patience
-
-
 async def _try_again(pool: AsyncConnectionPool) -> None:
     # The pool gives up here, and begins anew only for a caller it lets wait. Callers that gave up
     # stay in its queue until a connection comes: once that is full, it would never begin anew.
@@ -143,6 +148,7 @@ def database(settings: Settings, say: Callable[[str], None]) -> Iterator[Databas
     `say` gets progress in words. Raises EmbeddedPostgresError when the embedded one cannot run,
     ConfigurationError when DATABASE_URL cannot be read.
     """
+    durable = not settings.accept_data_loss
     if settings.database_url:
         # libpq reads both spellings of the scheme.
         try:
@@ -150,14 +156,14 @@ def database(settings: Settings, say: Callable[[str], None]) -> Iterator[Databas
         except psycopg.ProgrammingError:
             # libpq's own words quote the URL, the password with it.
             raise ConfigurationError([UNREADABLE]) from None
-        yield Database("url", settings.database_url, where, 'psql "$DATABASE_URL"')
+        yield Database("url", settings.database_url, where, 'psql "$DATABASE_URL"', durable)
     elif os.environ.get("PGHOST") or os.environ.get("PGDATABASE"):
-        yield Database("libpq", "", _where(""), "psql")
+        yield Database("libpq", "", _where(""), "psql", durable)
     else:
         with EmbeddedPostgres(settings.data_dir, say=say) as embedded:
             psql = f'{embedded.bin_dir / "psql"} "{embedded.conninfo}"'
             where = f"embedded Postgres, data in {settings.data_dir.resolve()}"
-            yield Database("embedded", embedded.conninfo, where, psql)
+            yield Database("embedded", embedded.conninfo, where, psql, durable)
 
 
 def _where(conninfo: str) -> str:

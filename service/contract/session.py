@@ -31,8 +31,17 @@ LIVELY: Session = {
 """For every connection that stays open."""
 
 
+DURABLE: Session = {
+    # On this disk and on the synchronous standbys' disks, whatever the server's settings become.
+    "synchronous_commit": "on",
+    # A cancelled wait for a standby is a warning.
+    "client_min_messages": "warning",
+}
+"""For every connection, unless the loss of commits is accepted."""
+
+
 async def session_configure(connection: AsyncConnection, session: Session) -> None:
-    """Apply the settings to the connection.
+    """Apply the settings to the connection; a synchronous_commit of remote_apply stays.
 
     Not behind a pooler: there they would be those of a server connection, and so somebody else's.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 
 from service.app import create_app
 from service.contract.embedded import EmbeddedPostgres
@@ -61,7 +63,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
         Template.migrated(embedded.conninfo) as template,
         template.clone() as database,
     ):
-        yield database
+        # Redirects are to wait for no standby: the service leaves synchronous_commit as it is.
+        yield replace(database, durable=False)
 
 
 @pytest.fixture
@@ -84,7 +87,9 @@ async def redirected(client: Client) -> int:
 @asynccontextmanager
 async def amid_commit(db: AsyncConnection, database: Database) -> AsyncIterator[None]:
     """While inside, somebody who has notified is in the middle of their commit."""
-    async with await database.aconnect("everyclick-holder") as holder:
+    # Not one of ours, which would wait again after a cancelled wait.
+    conninfo = make_conninfo(database.conninfo, application_name="everyclick-holder")
+    async with await AsyncConnection.connect(conninfo, autocommit=True) as holder:
         await holder.execute("SET synchronous_commit = on")
         committing = asyncio.create_task(holder.execute(NOTIFY))
 

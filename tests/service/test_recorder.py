@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from service.contract import gate
+from service.contract.bounded import BoundedConnection
 from service.contract.events import Click, new_message_id
 from service.contract.fitness import durability_check
 from service.contract.observations import DatabaseUnavailable, Observation
@@ -311,15 +312,14 @@ async def test_a_hanging_server(
 async def test_no_commit_is_acknowledged_that_may_be_lost(
     db: AsyncConnection, database: Database, observed: list[Observation]
 ) -> None:
-    """A server that would lose the commit in a crash gets no click, whenever it was set so."""
+    """A server that would lose the commit in a crash gets no click, whenever that began."""
     await make_link(db)
-    name = db.info.dbname
-    await db.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off'.encode())
+    await db.execute("ALTER TABLE outbox SET UNLOGGED")
     async with recording(database, observed) as recorder:
         with pytest.raises(Unavailable):
             await recorder.record("hello", click())
         assert 0 == await count(db, "outbox")
-        await db.execute(f'ALTER DATABASE "{name}" RESET synchronous_commit'.encode())
+        await db.execute("ALTER TABLE outbox SET LOGGED")
         assert FOUND == await recorder.record("hello", click())
 
 
@@ -486,10 +486,10 @@ async def test_deadlines_outlive_an_error(
     """Whatever goes wrong in giving one batch up, the next visits are given up in their time too."""
     await make_link(db)
 
-    def fail(_: AsyncConnection) -> None:
+    def fail(_: BoundedConnection) -> None:
         raise OSError("no more descriptors")
 
-    monkeypatch.setattr("service.lane.cut", fail)
+    monkeypatch.setattr(BoundedConnection, "end", fail)
     loop = asyncio.get_running_loop()
     met: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: met.append(context))

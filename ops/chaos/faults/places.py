@@ -9,13 +9,15 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ops.chaos.cluster import Cluster
 from ops.chaos.errors import ChaosError
 from ops.chaos.fault import Fault
 from ops.chaos.scene import Scene
 from tests.support.bouncer import Bouncer
 
 BLOCK = b"\0" * 2**16
+
+CANCEL_WAITS = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+END_WAITS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
 
 class DiskFull(Fault):
@@ -86,12 +88,41 @@ class Failover(Fault):
         standby = scene.standing.standby
         if standby is None:
             raise ChaosError("The scene has no standby.")
-        await asyncio.to_thread(_promote, standby)
+        await asyncio.to_thread(standby.promote)
         scene.standing.cluster = standby
         scene.database = replace(scene.database, conninfo=standby.conninfo)
         for way in scene.ways.values():
             way.lead_to(standby.database)
             way.reset()
+
+
+class StandbySilent(Failover):
+    """The synchronous standby falls silent, waits for it are ended; it is promoted. Once."""
+
+    name = "silent standby promoted"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._disturbing: asyncio.Task[None] | None = None
+
+    async def inject(self) -> None:
+        if self.scene.standing.standby is None:
+            raise ChaosError("The scene has no standby.")
+        self.scene.standing.standby.freeze()
+        self._disturbing = asyncio.create_task(self._disturb())
+
+    async def heal(self) -> None:
+        if self._disturbing is not None:
+            self._disturbing.cancel()
+            await asyncio.gather(self._disturbing, return_exceptions=True)
+        await asyncio.to_thread(self.scene.cluster.stop, "killed")
+        await super().heal()
+
+    async def _disturb(self) -> None:
+        while True:
+            for statement in (CANCEL_WAITS, END_WAITS):
+                await asyncio.sleep(0.2)
+                await self.scene.execute(statement)
 
 
 class BouncerKilled(Fault):
@@ -111,8 +142,3 @@ class BouncerKilled(Fault):
 
     async def heal(self) -> None:
         await asyncio.to_thread(self.bouncer.start)
-
-
-def _promote(standby: Cluster) -> None:
-    with standby.database.connect("everyclick-chaos") as admin:
-        admin.execute("SELECT pg_promote(true, 30)")

@@ -141,6 +141,26 @@ class ReadOnly(Fault):
             await connection.execute("SELECT pg_reload_conf()")
 
 
+class CommitsNotDurable(Fault):
+    """synchronous_commit is turned off by a reload, the log is flushed late, the server is killed."""
+
+    name = "synchronous_commit off, then a crash"
+
+    async def inject(self) -> None:
+        await self._set("SET synchronous_commit = off", "SET wal_writer_delay = '10s'")
+
+    async def heal(self) -> None:
+        await asyncio.to_thread(self.scene.cluster.stop, "killed")
+        await asyncio.to_thread(self.scene.cluster.start)
+        await self._set("RESET synchronous_commit", "RESET wal_writer_delay")
+
+    async def _set(self, *changes: str) -> None:
+        async with await self.scene.cluster.database.aconnect("everyclick-chaos") as connection:
+            for change in changes:
+                await connection.execute(f"ALTER SYSTEM {change}".encode())
+            await connection.execute("SELECT pg_reload_conf()")
+
+
 class Impatient(Fault):
     """The relay's role gets a statement_timeout that a large batch does not meet."""
 

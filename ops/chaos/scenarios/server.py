@@ -7,9 +7,10 @@ from functools import partial
 from ops.chaos.faults.analytics import Analytics
 from ops.chaos.faults.events import Flood
 from ops.chaos.faults.pinned import Prepared, Slot
-from ops.chaos.faults.places import DiskFull, Failover
+from ops.chaos.faults.places import DiskFull, Failover, StandbySilent
 from ops.chaos.faults.queue import QueueFull
 from ops.chaos.faults.server import (
+    CommitsNotDurable,
     Impatient,
     Locked,
     Migration,
@@ -197,6 +198,25 @@ SCENARIOS = (
         through=["service", "relay"],
         ground="standby",
         holds=Holds(found_again=10.0, counted_again=10.0),
+    ),
+    Scenario(
+        "F44s",
+        "the synchronous standby falls silent, waits for it are ended, then it takes over",
+        [StandbySilent],
+        seconds=1,
+        gap=(4.0, 5.0),
+        hold=(4.0, 6.0),
+        through=["service", "relay"],
+        ground="standby",
+        holds=Holds(found_again=10.0, counted_again=10.0),
+    ),
+    Scenario(
+        "F44d",
+        "synchronous_commit is turned off by a reload, then the server is killed",
+        [CommitsNotDurable],
+        seconds=12,
+        gap=(1.0, 2.0),
+        hold=(1.0, 3.0),
     ),
     Scenario(
         "F45",

@@ -1,18 +1,19 @@
 -- name: durability_check
 -- A sentence for each reason why an acknowledged commit might not survive a crash.
-SELECT format('%s is %s, it must be on.', name, setting) AS fault
+SELECT format('%%s is %%s, it must be on.', name, setting) AS fault
 FROM pg_settings
 WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'
 UNION ALL
--- "local" skips only a standby; the row is on this server's disk.
-SELECT 'synchronous_commit is off, it must be local or stronger.'
+-- What a session can set is a fault only where ours do not.
+SELECT 'synchronous_commit is off, it must be on.'
 FROM pg_settings
-WHERE name = 'synchronous_commit' AND setting = 'off'
+WHERE %(as_is)s AND name = 'synchronous_commit' AND setting = 'off'
 UNION ALL
-SELECT format('table %s is unlogged and would be emptied by a crash.', relname)
+SELECT format('table %%s is unlogged and would be emptied by a crash.', relname)
 FROM pg_class
 WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace = current_schema()::regnamespace
-  AND relname ~ '^(users|links|outbox|clicks.*|dead_letters|deleted_links)$'
+  AND relname ~ ('^(users|sessions|api_keys|links|idempotency_keys|outbox|clicks.*|dead_letter.*'
+                 '|deleted_links)$')
 
 -- name: pooler_notice
 -- The backend that this statement happens to run on.

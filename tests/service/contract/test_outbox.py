@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -203,3 +204,34 @@ async def test_many_visits_each_get_their_own(db: AsyncConnection) -> None:
     cursor = await db.execute("SELECT message_id, link_id FROM outbox")
     expected = {(sent[0].message_id, one), (sent[3].message_id, two), (sent[4].message_id, one)}
     assert expected == set(await cursor.fetchall())
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(
+    "given,expected",
+    [("off", "on"), ("local", "on"), ("remote_write", "on"), ("remote_apply",) * 2],
+)
+async def test_the_commit_is_durable(
+    db: AsyncConnection, database: Database, given: str, expected: str, *, again: bool
+) -> None:
+    """A transaction sets synchronous_commit itself where the session cannot; remote_apply stays."""
+    await make_link(db)
+    accepted = replace(database, durable=False)
+    async with await accepted.aconnect() as connection, connection.transaction():
+        await connection.execute(f"SET synchronous_commit = {given}".encode())
+        await visits_record(connection, [Visit("hello", click())], again=again, durable=True)
+        cursor = await connection.execute("SHOW synchronous_commit")
+        assert (expected,) == await cursor.fetchone()
+
+
+async def test_a_repeated_try_writes_to_the_log(db: AsyncConnection, database: Database) -> None:
+    """Its COMMIT then waits for what the first one wrote, although it finds the row there."""
+    await make_link(db)
+    visits = [Visit("hello", click())]
+    first = await visits_record(db, visits)
+    for again in (False, True):
+        async with await database.aconnect() as connection, connection.transaction():
+            assert first == await visits_record(connection, visits, again=again)
+            cursor = await connection.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+            assert (again,) == await cursor.fetchone()
+    assert 1 == await count(db, "outbox")
