@@ -82,16 +82,19 @@ class Cluster:
         """Let them go on."""
         self._processes.signal(signal.SIGCONT)
 
-    def promote(self) -> None:
-        """Make a standby a primary, with what is on its disk and nothing that may still arrive.
+    def cut_off(self) -> None:
+        """Restart a frozen standby with what is on its disk and nothing that may still arrive.
 
-        It is killed first: what a frozen standby's socket holds has been confirmed to nobody.
+        What its socket holds was never confirmed, and must not hide that something was lost.
         """
         self._processes.signal(signal.SIGKILL)
         self.stop("killed")
         with (self.data / "postgres" / "postgresql.auto.conf").open("a") as file:
             file.write("primary_conninfo = ''\nsynchronous_standby_names = ''\n")
         self.start()
+
+    def promote(self) -> None:
+        """Make a standby a primary."""
         with self.database.connect("everyclick-chaos") as admin:
             admin.execute("SELECT pg_promote(true, 30)")
 

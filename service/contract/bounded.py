@@ -21,11 +21,9 @@ from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from service.contract import statements
+from service.contract.durability import commit_confirm, transaction_durable
 from service.contract.servers import Servers
 from service.contract.wire import cut
-
-_SQL = statements.load("service.contract")
 
 RV = TypeVar("RV")
 
@@ -80,7 +78,7 @@ class BoundedConnection(AsyncConnection[TupleRow]):
                 if self._ending is not None:
                     raise psycopg.OperationalError("The commit was not replicated in time.")
                 self._unconfirmed = False
-                await super().wait(self._exec_command(_SQL["commit_confirm"]), interval)
+                await super().wait(self._exec_command(commit_confirm()), interval)
             return result
         except psycopg.Error as error:
             if self._ending is None:
@@ -100,7 +98,7 @@ class BoundedConnection(AsyncConnection[TupleRow]):
         outermost = self.info.transaction_status == TransactionStatus.IDLE
         async with super().transaction(savepoint_name, force_rollback) as transaction:
             if outermost and self.durable_transactions:
-                await self.execute(_SQL["transaction_durable"])
+                await self.execute(transaction_durable())
             yield transaction
 
     def end(self) -> None:

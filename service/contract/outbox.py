@@ -10,6 +10,7 @@ from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
 from pydantic_core import to_json
 
 from service.contract import statements
+from service.contract.durability import commit_confirm, transaction_durable
 from service.contract.events import Click, RedirectCode
 
 _SQL = statements.load("service.contract")
@@ -51,7 +52,7 @@ async def visits_record(
     if again or durable:
         # Both in one round trip and one transaction: without a statement of its own the first costs
         # the usual case nothing.
-        before = _SQL["commit_confirm" if again else "transaction_durable"]
+        before = commit_confirm() if again else transaction_durable()
         cursor: AsyncCursor = AsyncClientCursor(connection)
         await cursor.execute(f"{before};\n{_SQL['visits_record']}", {"visits": document})
         cursor.nextset()

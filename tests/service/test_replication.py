@@ -120,6 +120,7 @@ async def test_what_is_acknowledged_is_on_the_standby(
             visit(recorder)
         await until(answered, within=60.0)
         answers = await asyncio.gather(*sent.values(), return_exceptions=True)
+    await asyncio.to_thread(standby.cut_off)
     await asyncio.to_thread(standby.promote)
     acknowledged = {
         message_id

@@ -116,6 +116,8 @@ class StandbySilent(Failover):
             self._disturbing.cancel()
             await asyncio.gather(self._disturbing, return_exceptions=True)
         await asyncio.to_thread(self.scene.cluster.stop, "killed")
+        if self.scene.standing.standby is not None:
+            await asyncio.to_thread(self.scene.standing.standby.cut_off)
         await super().heal()
 
     async def _disturb(self) -> None:

@@ -1,6 +1,6 @@
 -- name: durability_check
 -- A sentence for each reason why an acknowledged commit might not survive a crash.
-SELECT format('%%s is %%s, it must be on.', name, setting) AS fault
+SELECT name || ' is ' || setting || ', it must be on.' AS fault
 FROM pg_settings
 WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'
 UNION ALL
@@ -9,7 +9,7 @@ SELECT 'synchronous_commit is off, it must be on.'
 FROM pg_settings
 WHERE %(as_is)s AND name = 'synchronous_commit' AND setting = 'off'
 UNION ALL
-SELECT format('table %%s is unlogged and would be emptied by a crash.', relname)
+SELECT 'table ' || relname || ' is unlogged and would be emptied by a crash.'
 FROM pg_class
 WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace = current_schema()::regnamespace
   AND relname ~ ('^(users|sessions|api_keys|links|idempotency_keys|outbox|clicks.*|dead_letter.*'
