@@ -7,6 +7,7 @@ import asyncio
 import psycopg
 
 from service.contract.fitness import SchemaError, schema_serves
+from service.contract.pipeline import Glance, pipeline_glance
 from service.contract.postgres import Database
 from service.errors import Unavailable
 
@@ -20,14 +21,21 @@ class Readiness:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def probe(self) -> None:
-        """Return when the database answers and is at the right schema. Raises Unavailable."""
+    async def probe(self) -> Glance:
+        """Return how the pipeline stands when the database answers and is at the right schema.
+
+        Raises Unavailable. Without a relay the service is ready all the same: redirects work.
+        """
         try:
             async with (
                 asyncio.timeout(PATIENCE),
                 await self._database.aconnect("everyclick-readiness") as connection,
             ):
                 await schema_serves(connection)
+                try:
+                    return await pipeline_glance(connection)
+                except psycopg.errors.InsufficientPrivilege:
+                    return Glance()
         except SchemaError as error:
             raise Unavailable(str(error)) from error
         except (psycopg.Error, TimeoutError) as error:

@@ -31,6 +31,15 @@ class Readiness(Answer):
     schema_: str = Field(
         alias="schema", description="Revision of the database's schema.", examples=["0006"]
     )
+    relay_last_seen_seconds: float | None = Field(
+        description="Seconds since a relay was last seen; null: none within a day. Without a relay"
+        " redirects work, and clicks wait.",
+        examples=[1.5],
+    )
+    outbox_oldest_seconds: float | None = Field(
+        description="Age of the oldest click that is not counted yet; null: none waits.",
+        examples=[0.2],
+    )
 
 
 async def healthz(_: web.Request) -> web.Response:
@@ -46,8 +55,14 @@ async def readyz(request: web.Request) -> web.Response:
     """
     if request.app[DRAINING].begun:
         raise Unavailable("This process is leaving.")
-    await request.app[READINESS].probe()
-    return respond(Readiness(schema=SCHEMA_HEAD))
+    glance = await request.app[READINESS].probe()
+    return respond(
+        Readiness(
+            schema=SCHEMA_HEAD,
+            relay_last_seen_seconds=glance.relay_seen,
+            outbox_oldest_seconds=glance.oldest,
+        )
+    )
 
 
 OPERATIONS = (

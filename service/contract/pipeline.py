@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from time import monotonic, time
 
 import psycopg
@@ -44,6 +45,21 @@ async def pipeline_state(connection: AsyncConnection) -> PipelineMeasured:
     if state is None:
         raise AssertionError("an aggregate returns one row")
     return state
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Seconds since a relay was last seen, and the age of the oldest event; None without one."""
+
+    relay_seen: float | None = None
+    oldest: float | None = None
+
+
+async def pipeline_glance(connection: AsyncConnection) -> Glance:
+    """Look at the pipeline for next to nothing: anyone may ask for this."""
+    async with connection.cursor(row_factory=class_row(Glance)) as cursor:
+        await cursor.execute(_SQL["pipeline_glance"])
+        return await cursor.fetchone() or Glance()
 
 
 async def measure(database: Database, observe: Observer) -> None:

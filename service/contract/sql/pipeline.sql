@@ -1,3 +1,10 @@
+-- name: pipeline_glance
+-- When a relay was last seen, and the age of the first event by message_id: two index probes.
+SELECT (SELECT extract(epoch FROM now() - max(seen_at))::float8 FROM relays
+        WHERE seen_at <= now() + interval '15 s') AS relay_seen,
+       (SELECT greatest(extract(epoch FROM now() - occurred_at), 0)::float8
+        FROM outbox ORDER BY message_id LIMIT 1) AS oldest
+
 -- name: pipeline_state
 -- How the pipeline stands, at a bounded cost: counts end at a limit. Beyond it the oldest event is the
 -- first by message_id, which orders by time.

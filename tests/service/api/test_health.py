@@ -17,7 +17,13 @@ async def test_healthz_says_ok(client: Client) -> None:
 async def test_readyz_names_the_schema(client: Client) -> None:
     """Ready means: the database answers and its schema is ours."""
     response = await client.get("/readyz")
-    expected = {"status": "ready", "database": "ok", "schema": SCHEMA_HEAD}
+    expected = {
+        "status": "ready",
+        "database": "ok",
+        "schema": SCHEMA_HEAD,
+        "relay_last_seen_seconds": None,
+        "outbox_oldest_seconds": None,
+    }
     assert (200, expected) == (response.status, await response.json())
 
 
