@@ -38,7 +38,7 @@ PATHS = {
     ("GET", "/healthz"): "isAlive",
     ("HEAD", "/abc"): "followLink",
     ("POST", "/api/v1/links/bulk"): "createLinks",
-    ("GET", "/api/v1/links/bulk"): "getLink",
+    ("GET", "/api/v1/links/bulk"): None,
     ("PUT", "/abc"): None,
     ("GET", "/api/v2/links"): None,
 }
