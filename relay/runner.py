@@ -30,9 +30,9 @@ from service.contract.observations import (
     Stopped,
 )
 from service.contract.observations import FaultDrill as FaultDrillActive
+from service.contract.ports import metrics_port
 from service.contract.postgres import Database
 from service.contract.process import FAILED, OK, stopping
-from service.contract.settings import ConfigurationError
 from service.contract.stderr import logger
 from service.contract.transience import is_transient, needs_operator
 
@@ -50,16 +50,12 @@ async def run(settings: RelaySettings, database: Database) -> int:
     progress = Progress(monotonic)
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(stopping())
-        try:
-            metrics = await stack.enter_async_context(
-                monitor(
-                    settings.metrics_host, settings.relay_metrics_port, registry, progress.health
-                )
+        port = metrics_port(settings, "relay_metrics_port")
+        metrics = await stack.enter_async_context(
+            monitor(
+                settings.metrics_host, port, registry, progress.health, setting="RELAY_METRICS_PORT"
             )
-        except OSError as error:
-            raise ConfigurationError(
-                [f"METRICS_HOST and RELAY_METRICS_PORT: {error.strerror or error}."]
-            ) from error
+        )
         observe(Listening(None, metrics, database.address))
         announce()
         session = Session(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from service.contract.announcement import NOTIFY_SOCKET
 from service.contract.process import LIFELINE
 
 READY = "EVERYCLICK_READY"
@@ -37,6 +38,8 @@ class ChildProcess:
     async def start(cls, child: Child, lifeline: int, ready: int | None = None) -> ChildProcess:
         """Start the child; it ends when the other end of `lifeline` does."""
         env = {**os.environ, **child.env, LIFELINE: str(lifeline)}
+        if NOTIFY_SOCKET not in child.env:
+            env.pop(NOTIFY_SOCKET, None)  # systemd is told by its own child, the supervisor
         inherited = [*child.descriptors, lifeline]
         if ready is not None:
             env[READY] = str(ready)

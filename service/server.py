@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +17,7 @@ from service.contract.metrics import PipelineMetrics, ServiceMetrics
 from service.contract.monitor import monitor
 from service.contract.observations import Listening, Observation, Observer, Stopped
 from service.contract.pipeline import measure
+from service.contract.ports import metrics_port, port_fault
 from service.contract.postgres import Database
 from service.contract.process import stopping
 from service.contract.settings import ConfigurationError
@@ -32,8 +31,6 @@ from service.runner import Runner
 from service.settings import ServiceSettings
 from service.shortcut import shorten
 from service.worker import Worker
-
-T = TypeVar("T")
 
 KEEPALIVE = 75.0
 """Seconds an idle connection is kept open for its next request."""
@@ -57,11 +54,9 @@ async def serve(
         stop = await stack.enter_async_context(stopping())
         metrics: str | None = None
         if worker is None:
-            metrics = await _enter(
-                stack.enter_async_context(
-                    monitor(settings.metrics_host, settings.metrics_port, registry)
-                ),
-                "METRICS_HOST and METRICS_PORT",
+            port = metrics_port(settings, "metrics_port")
+            metrics = await stack.enter_async_context(
+                monitor(settings.metrics_host, port, registry)
             )
             measuring = asyncio.create_task(measure(database, levels(observe, registry)))
             stack.callback(measuring.cancel)
@@ -147,12 +142,6 @@ def opened(settings: ServiceSettings) -> list[socket.socket]:
     try:
         return open_listeners(settings.host, settings.port)
     except OSError as error:
-        raise ConfigurationError([f"HOST and PORT: {error.strerror or error}."]) from error
-
-
-async def _enter(opening: Coroutine[Any, Any, T], names: str) -> T:
-    """Open a port, and say which setting to change when it cannot be had."""
-    try:
-        return await opening
-    except OSError as error:
-        raise ConfigurationError([f"{names}: {error.strerror or error}."]) from error
+        raise ConfigurationError(
+            [port_fault("PORT", settings.host, settings.port, error)]
+        ) from error

@@ -124,7 +124,13 @@ class ServiceSettings(Settings):
     @property
     def public_url(self) -> str:
         """The address of the API and its pages; no slash at its end."""
-        return self.base_url or f"http://{self.host}:{self.port}"
+        return self.base_url or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """The address of this process on this machine; no slash at its end."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def link_url(self) -> str:

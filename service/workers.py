@@ -15,6 +15,7 @@ from service.contract.announcement import announce
 from service.contract.monitor import monitor
 from service.contract.observations import Listening, Stopped
 from service.contract.pipeline import measure
+from service.contract.ports import metrics_port
 from service.contract.postgres import Database
 from service.contract.process import OK, stopping
 from service.listeners import close, refuse_new
@@ -35,6 +36,7 @@ async def supervise(settings: ServiceSettings, database: Database, workers: int)
     """
     observe = observer(settings, CollectorRegistry())
     again = asyncio.Event()
+    chosen_port = metrics_port(settings, "metrics_port")
     listeners = opened(settings)
     try:
         with tempfile.TemporaryDirectory(prefix="everyclick-metrics-") as shared:
@@ -51,7 +53,7 @@ async def supervise(settings: ServiceSettings, database: Database, workers: int)
             ]
             async with (
                 stopping(again) as stop,
-                monitor(settings.metrics_host, settings.metrics_port, registry) as metrics,
+                monitor(settings.metrics_host, chosen_port, registry) as metrics,
             ):
                 port = listeners[0].getsockname()[1]
                 observe(Listening(f"http://{settings.host}:{port}", metrics, database.address))

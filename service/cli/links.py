@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 from pydantic_core import to_json
 
 from service import links
+from service.address import serving
 from service.cli.session import with_connection
 from service.contract.process import FAILED, OK, say
 from service.errors import Refused
@@ -50,7 +51,7 @@ def add(
     as_json: AsJson = False,
 ) -> int:
     """Make a link and print its short URL."""
-    settings = ServiceSettings.load()
+    settings = serving(ServiceSettings.load())
     target = _checked("URL", url, settings.destinations.checked)
     wanted = None if code is None else _checked("--code", code, links.wanted_code)
     kind = _checked("--redirect-code", redirect_code, links.redirect_code)
@@ -106,7 +107,7 @@ def edit(
     as_json: AsJson = False,
 ) -> int:
     """Change a link and print its short URL; what is not given stays."""
-    settings = ServiceSettings.load()
+    settings = serving(ServiceSettings.load())
     now = datetime.now(UTC)
     changes: dict[str, Any] = {}
     if url is not None:
@@ -154,7 +155,7 @@ def give(
                 return NoLink
             return await link_update(connection, replace(link, owner_id=user.id, owner=user.email))
 
-    return _shown(work, ServiceSettings.load(), as_json=as_json)
+    return _shown(work, serving(ServiceSettings.load()), as_json=as_json)
 
 
 @app.command("rm")
@@ -169,7 +170,7 @@ def remove(code: Code, as_json: AsJson = False) -> int:
             await link_delete(connection, link.id)
             return link
 
-    return _shown(work, ServiceSettings.load(), as_json=as_json)
+    return _shown(work, serving(ServiceSettings.load()), as_json=as_json)
 
 
 def _shown(

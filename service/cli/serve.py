@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.address import recorded
 from service.cli.session import migrated
 from service.contract.postgres import database
 from service.contract.process import OK, introduce, run, say
@@ -22,7 +23,11 @@ def serve() -> int:
             migrated(chosen)
         introduce(chosen)
         key = secret_key(settings, embedded=chosen.kind == "embedded")
-        if settings.web_concurrency is not None and worker is None:
-            return run(supervise(settings, chosen, settings.web_concurrency))
-        run(serve_app(settings, chosen, key, worker))
+        if worker is not None:
+            run(serve_app(settings, chosen, key, worker))
+            return OK
+        with recorded(settings, chosen):
+            if settings.web_concurrency is not None:
+                return run(supervise(settings, chosen, settings.web_concurrency))
+            run(serve_app(settings, chosen, key))
     return OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.address import serving
 from service.cli.session import with_connection
 from service.contract.process import FAILED, OK, say
 from service.settings import ServiceSettings
@@ -10,7 +11,7 @@ from service.setup import LIFETIME, command, offer
 
 def setup() -> int:
     """Print the token that makes the first admin, once; any earlier one holds no longer."""
-    settings = ServiceSettings.load()
+    settings = serving(ServiceSettings.load())
     secret = with_connection(offer)
     if secret is None:
         say("There is an admin already; `user add EMAIL --role admin` makes another.")

@@ -6,13 +6,14 @@ import os
 import socket
 from contextlib import suppress
 
-from service.contract.process import LIFELINE
+NOTIFY_SOCKET = "NOTIFY_SOCKET"
+"""Names the socket of who started this process and waits until it serves; workers are not given it."""
 
 
 def announce() -> None:
-    """Tell who asked for it in NOTIFY_SOCKET that we listen; a worker leaves it to its supervisor."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address or LIFELINE in os.environ:
+    """Tell the socket in NOTIFY_SOCKET, if there is one, that this process listens."""
+    address = os.environ.get(NOTIFY_SOCKET)
+    if not address:
         return
     if address.startswith("@"):
         address = f"\0{address[1:]}"  # Linux's abstract names

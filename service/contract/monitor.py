@@ -11,6 +11,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from service.contract.ports import port_fault
+from service.contract.settings import ConfigurationError
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -26,11 +29,13 @@ async def monitor(
     port: int,
     registry: CollectorRegistry,
     health: Callable[[], Health] = lambda: Health("ok"),
+    *,
+    setting: str = "METRICS_PORT",
 ) -> AsyncIterator[str]:
     """Serve the registry on host:port while inside; yields the URL of the metrics.
 
     /healthz is 503 while `health` says that the process is stalled, /readyz unless it is ok.
-    Raises OSError when the port cannot be had.
+    Raises ConfigurationError naming the setting of the port when it cannot be had.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -47,7 +52,10 @@ async def monitor(
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigurationError([port_fault(setting, host, port, error)]) from error
         bound = runner.addresses[0][1]
         yield f"http://{host}:{bound}/metrics"
     finally:

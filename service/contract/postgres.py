@@ -141,6 +141,12 @@ async def _try_again(pool: AsyncConnectionPool) -> None:
     await pool.check()
 
 
+def is_embedded(settings: Settings) -> bool:
+    """Whether the database is the embedded one: neither DATABASE_URL nor PG* names another."""
+    named = settings.database_url or os.environ.get("PGHOST") or os.environ.get("PGDATABASE")
+    return not named
+
+
 @contextmanager
 def database(settings: Settings, say: Callable[[str], None]) -> Iterator[Database]:
     """Yield the database to use: DATABASE_URL, else PG*, else the embedded one, started if need be.

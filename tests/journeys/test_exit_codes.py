@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -125,8 +126,9 @@ def test_taken_port(processes: Processes, argv: tuple[str, ...]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = processes.cli(*argv, expected=78, env={"PORT": port})
-    (line,) = [line for line in said(done).splitlines() if line.startswith("HOST and PORT: ")]
-    assert line.endswith("address already in use.")
+    (line,) = [line for line in said(done).splitlines() if line.startswith(f"PORT={port}: ")]
+    assert f"the port is in use on 127.0.0.1 by process {os.getpid()} (" in line
+    assert "Everyclick is up" not in done.stderr
 
 
 def test_any_port_for_everything(processes: Processes) -> None:

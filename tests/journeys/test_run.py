@@ -6,8 +6,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psycopg
@@ -15,7 +19,17 @@ import pytest
 
 from tests.journeys.conftest import Measured
 from tests.support.http import fetch
-from tests.support.processes import Process, Processes, alive, children, command, tree
+from tests.support.processes import (
+    REPOSITORY,
+    STARTED_WITHIN,
+    Process,
+    Processes,
+    alive,
+    children,
+    command,
+    free_ports,
+    tree,
+)
 from tests.support.traffic import count, drained
 from tests.support.waiting import until
 
@@ -34,6 +48,21 @@ def child(run: Process, module: str) -> int:
 def base(run: Process) -> str:
     """Where it serves."""
     return f"http://127.0.0.1:{run.env['PORT']}"
+
+
+def second_terminal(processes: Processes, *argv: str, **env: str) -> str:
+    """What `python -m service ARGV…` prints where no setting of the running one is set."""
+    names = {"PORT", "METRICS_PORT", "RELAY_METRICS_PORT", "BASE_URL", "DATA_DIR"}
+    kept = {name: value for name, value in processes.env.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, "-m", "service", *argv],
+        cwd=REPOSITORY,
+        env={**kept, **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
 
 
 def conninfo(processes: Processes) -> str:
@@ -82,16 +111,20 @@ def test_run_from_nothing_to_nothing(
     )
     assert re.fullmatch(r"\d{4}\n", told.stdout)
 
-    # What it says to type next, typed.
-    typed = re.search(r"^  (\S+ -m service link add .+)$", said, re.MULTILINE)
+    # What it says to type next, typed: in another directory, in a shell that knows nothing of this one.
+    typed = re.search(r"^  cd .+\n  curl -i .+$", said, re.MULTILINE)
     assert typed is not None
-    environment = dict(run.env)
-    short = subprocess.run(
-        typed[1], shell=True, capture_output=True, text=True, check=True, env=environment
-    ).stdout.strip()
-    assert f"curl -i {short}" in said
-    answer = fetch(short)
-    assert (answer.status, answer.headers["location"]) == (302, "https://example.com/")
+    for _ in range(2):
+        answer = subprocess.run(
+            ["sh", "-c", typed[0]],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        ).stdout
+        assert answer.startswith("HTTP/1.1 302 Found"), answer
+        assert "\nLocation: https://example.com/" in answer
 
     setup = re.search(rf"^  curl {url}/api/v1/setup .+ -d '(.+)'$", said, re.MULTILINE)
     assert setup is not None
@@ -115,9 +148,12 @@ def test_run_from_nothing_to_nothing(
     second = processes.everything()
     measured("ops.run with data to its welcome", time.monotonic() - started)
     assert "/api/v1/setup" not in second.stderr
-    assert fetch(f"{base(second)}/hello").status == 302
+    added = {"DATA_DIR": str(data_dir)}
+    short = second_terminal(processes, "link", "add", "https://example.com/", **added)
+    assert short.startswith(base(second))
+    assert fetch(short).status == 302
     with psycopg.connect(conninfo(processes), autocommit=True) as sql:
-        assert drained(sql)["clicks"] == 2
+        assert drained(sql)["clicks"] == 3
     assert second.interrupt().code == 0
 
 
@@ -196,3 +232,162 @@ def test_next_run_takes_over_a_running_database(embedded_processes: Processes) -
     with psycopg.connect(conninfo(processes), autocommit=True) as sql:
         assert row == sql.execute("SELECT pg_postmaster_start_time()").fetchone()
     assert run.interrupt().code == 0
+
+
+@PROC
+def test_another_service_on_the_port_is_not_this_one(embedded_processes: Processes) -> None:
+    """It says that it is up for a service of its own only, whatever answers on the port meanwhile."""
+    processes = embedded_processes
+    (port,) = free_ports(1)
+    with ReadyForeigner(port):
+        env = {"PORT": str(port), "METRICS_PORT": "0", "RELAY_METRICS_PORT": "0"}
+        run = processes.start("ops.run", env=env)
+        assert run.wait(STARTED_WITHIN).code == 78
+    assert f"PORT={port}: the port is in use on 127.0.0.1 by process {os.getpid()} (" in run.stderr
+    assert "Everyclick is up" not in run.stderr
+
+
+@PROC
+def test_metrics_ports_in_use(embedded_processes: Processes) -> None:
+    """One that was asked for ends it, named with its setting and the process that has it."""
+    processes = embedded_processes
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for name in ("METRICS_PORT", "RELAY_METRICS_PORT"):
+            env = {"PORT": str(free_ports(1)[0]), name: str(port)}
+            run = processes.start("ops.run", env=env)
+            assert run.wait(STARTED_WITHIN).code == 78
+            assert f"{name}={port}: the port is in use on 127.0.0.1 by process" in run.stderr
+
+
+@PROC
+def test_two_of_everything(embedded_processes: Processes, tmp_path: Path) -> None:
+    """With another PORT and DATA_DIR a second one runs beside the first; so does a second relay.
+
+    Only PORT and DATA_DIR are set: metrics ports that are taken by the first move.
+    """
+    processes = embedded_processes
+    for name in ("METRICS_PORT", "RELAY_METRICS_PORT"):
+        processes.env.pop(name)
+    runs = []
+    for number, port in enumerate(free_ports(2)):
+        data_dir = str(tmp_path / f"data {number}")
+        env = {"PORT": str(port), "DATA_DIR": data_dir}
+        run = processes.start("ops.run", env=env)
+        run.ready(lambda run=run: "Ctrl-C stops all of it." in run.stderr, "its welcome")  # type: ignore[misc]
+        runs.append(run)
+    metrics = [re.findall(r"http://127\.0\.0\.1:\d+/metrics", run.stderr) for run in runs]
+    told = {url for found in metrics for url in found}
+    assert all(fetch(url).status == 200 for url in told)
+    third = processes.start("relay", env={"DATA_DIR": runs[0].env["DATA_DIR"]})
+    third.ready(lambda: third.logged("database_ready"), "database_ready")
+    assert third.metrics not in told
+    assert fetch(third.metrics).status == 200
+    assert "RELAY_METRICS_PORT=9465, the default, is in use" in third.stderr
+    assert third.stop().code == 0
+    for run in runs:
+        assert run.interrupt().code == 0
+
+
+class ReadyForeigner:
+    """Somebody else's server, which answers 200 to everything."""
+
+    def __init__(self, port: int) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _Fine)
+
+    def __enter__(self) -> None:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Fine(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def tour() -> list[list[str]]:
+    """The lines of each block of the README's tour."""
+    section = (REPOSITORY / "README.md").read_text("utf-8").partition("## See it for yourself")[2]
+    section = section.partition("`clicks.attempts`")[0]
+    blocks = re.findall(r"((?:^    .+\n)+)", section, re.MULTILINE)
+    return [[line.removeprefix("    ") for line in block.splitlines()] for block in blocks]
+
+
+class Shell:
+    """A terminal: one shell, a line at a time."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self._shell = subprocess.Popen(
+            ["sh"],
+            cwd=REPOSITORY,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def type(self, line: str) -> str:
+        """Type a line; return what is printed until the next can be typed."""
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(f"{line}\necho\necho '--done'\n")
+        self._shell.stdin.flush()
+        said: list[str] = []
+        while (read := self._shell.stdout.readline()) != "--done\n":
+            assert read, f"the shell ended: {said}"
+            said.append(read)
+        return " ".join("".join(said).split())
+
+    def leave(self) -> None:
+        """End the shell, and wait for what it has started."""
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.close()
+        self._shell.stdout.read()
+        self._shell.stdout.close()
+        self._shell.wait()
+
+
+def walk(shell: Shell, block: list[str]) -> None:
+    """Type a block's lines; each says what its comment promises, statistics a moment later."""
+    for line in block:
+        typed, _, comment = line.partition(" # ")
+        said = shell.type(typed)
+        promised = re.match(r'\d+ 302|"total":\d+|outbox due \d+|Rollups .+', comment.strip())
+        if promised and typed.startswith("stats"):
+            until(lambda: promised[0] in shell.type(typed), line, 30.0)  # noqa: B023
+        elif promised:
+            assert promised[0] in said, f"{line}: {said}"
+
+
+@PROC
+@pytest.mark.timeout(400)
+def test_the_tour_of_the_readme(embedded_processes: Processes) -> None:
+    """Every line of it, as it stands there, says what it promises; and once more on the same data."""
+    processes = embedded_processes
+    first, experiment, *others = tour()
+    assert len(others) == 2
+    (port,) = free_ports(1)
+    env = {name: value for name, value in processes.env.items() if not name.startswith("LOG")}
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    for _ in range(2):
+        run = processes.everything(PORT=str(port))
+        # The first part in a terminal that is told nothing of PORT.
+        shell = Shell(env)
+        try:
+            for block in (first, experiment):
+                walk(shell, block)
+            assert run.interrupt().code == 0
+            shell.type(f"export PORT={port}")
+            for block in others:
+                walk(shell, block)
+        finally:
+            shell.leave()

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from service.contract.announcement import announce
-from service.contract.process import LIFELINE
 
 
 @pytest.fixture
@@ -18,7 +17,6 @@ def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     listening.bind(path)
     monkeypatch.setenv("NOTIFY_SOCKET", path)
-    monkeypatch.delenv(LIFELINE, raising=False)
     return listening
 
 
@@ -33,7 +31,6 @@ def test_ready(heard: socket.socket) -> None:
 
 def test_abstract_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that begins with @ is one of Linux's abstract ones."""
-    monkeypatch.delenv(LIFELINE, raising=False)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as listening:
         listening.bind("")
         name = listening.getsockname()
@@ -42,18 +39,8 @@ def test_abstract_name(monkeypatch: pytest.MonkeyPatch) -> None:
         assert b"READY=1" == listening.recv(100)
 
 
-def test_a_worker_says_nothing(heard: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the supervisor is the process that systemd knows."""
-    monkeypatch.setenv(LIFELINE, "3")
-    with heard:
-        announce()
-        with pytest.raises(BlockingIOError):
-            heard.recv(100)
-
-
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A socket that is gone, or none at all, keeps nobody from serving."""
-    monkeypatch.delenv(LIFELINE, raising=False)
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     announce()
     monkeypatch.delenv("NOTIFY_SOCKET")

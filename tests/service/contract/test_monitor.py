@@ -10,6 +10,7 @@ from aiohttp import ClientConnectorError, ClientSession
 from prometheus_client import CollectorRegistry, Counter
 
 from service.contract.monitor import Health, monitor
+from service.contract.settings import ConfigurationError
 
 
 async def test_metrics_and_health() -> None:
@@ -57,8 +58,11 @@ async def test_the_port_is_let_go() -> None:
 
 
 async def test_a_taken_port() -> None:
-    """A port that cannot be had is an OSError, and nothing is left behind."""
+    """A port that cannot be had is named with its setting, and nothing is left behind."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        served = monitor("127.0.0.1", taken.getsockname()[1], CollectorRegistry())
-        with pytest.raises(OSError, match="in use"):
+        port = taken.getsockname()[1]
+        served = monitor("127.0.0.1", port, CollectorRegistry(), setting="RELAY_METRICS_PORT")
+        with pytest.raises(
+            ConfigurationError, match=f"^RELAY_METRICS_PORT={port}: the port is in use"
+        ):
             await served.__aenter__()
