@@ -24,7 +24,7 @@ from service.contract.bounded import answering_within
 from service.contract.pooler import behind_pooler
 from service.contract.session import session_alive
 
-HEARTBEAT = 1.0
+HEARTBEAT = 0.5
 """Seconds without a notification after which the listener's server is asked whether it is there."""
 
 ALIVE_SECONDS = 1.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from time import monotonic
+from weakref import WeakSet
 
 import psycopg
 from psycopg import AsyncConnection
@@ -30,6 +31,7 @@ from service.contract.postgres import Database
 from service.contract.session import LIVELY
 from service.contract.session import Session as Settings
 from service.contract.transience import lost, observation
+from service.contract.wire import cut
 
 APPLICATION = "everyclick-relay"
 LISTENER = "everyclick-relay-listener"
@@ -82,6 +84,7 @@ class Session:
         self._progress = progress or Progress(monotonic)
         self._relay = Relay()
         self._distrusts = False
+        self._connections: WeakSet[AsyncConnection] = WeakSet()
 
     def distrust(self) -> None:
         """Before the next work is done, discard jobs that are none of ours: one may be to blame."""
@@ -93,7 +96,12 @@ class Session:
         Raises psycopg.Error when the database is lost.
         """
         pool = self._database.pool(
-            APPLICATION, size=CONNECTIONS, waiting=64, session=SESSION, patience=PATIENCE
+            APPLICATION,
+            size=CONNECTIONS,
+            waiting=64,
+            session=SESSION,
+            patience=PATIENCE,
+            made=self._connections,
         )
         await pool.open(wait=False)
         try:
@@ -141,7 +149,10 @@ class Session:
             return bool(done)
         finally:
             if not stop.is_set():
-                # The database is lost: PgQueuer's last words must fail at once, not wait for it.
+                # The database is lost. PgQueuer waits for its jobs and its queries to end, each of
+                # which would wait for an answer as long as PATIENCE.
+                for connection in list(self._connections):
+                    cut(connection)
                 await pool.close(timeout=0.5)
             # The listener's connection cannot be closed while somebody listens on it.
             stopped.cancel()

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, cast
+from weakref import WeakSet
 
 import psycopg
+from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
@@ -86,17 +88,18 @@ class Database:
         waiting: int,
         session: Session = NOTHING,
         patience: float | None = None,
+        made: WeakSet[AsyncConnection] | None = None,
     ) -> AsyncConnectionPool:
         """Return a closed pool of at most `size` autocommit connections like those of `aconnect`.
 
-        A caller waits at most 2 s for one; past `waiting` callers it fails at once. Both raise a
+        `made` gets each connection, in use or not, so that all can be cut at once. A caller waits at most 2 s for one; past `waiting` callers it fails at once. Both raise a
         subclass of psycopg.OperationalError.
         """
         pool = AsyncConnectionPool(
             self._conninfo(application),
             kwargs={"autocommit": True, "servers": self.servers},
             connection_class=BoundedConnection,
-            configure=partial(self._settle, session=session, patience=patience),
+            configure=partial(self._settle, session=session, patience=patience, made=made),
             name=application,
             min_size=1,
             max_size=size,
@@ -110,8 +113,15 @@ class Database:
         return cast("AsyncConnectionPool", pool)
 
     async def _settle(
-        self, connection: BoundedConnection, *, session: Session, patience: float | None
+        self,
+        connection: BoundedConnection,
+        *,
+        session: Session,
+        patience: float | None,
+        made: WeakSet[AsyncConnection] | None = None,
     ) -> None:
+        if made is not None:
+            made.add(connection)
         await pooler_notice(connection)
         durable = DURABLE if self.durable else NOTHING
         with answering_within(connection, PATIENCE):

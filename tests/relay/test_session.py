@@ -553,6 +553,32 @@ async def test_a_server_that_says_nothing_is_left(
             await arrived(db, 10)
 
 
+async def test_a_batch_in_hand_does_not_hold_up_the_next_session(
+    db: AsyncConnection, database: Database, mover: Mover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the listener finds that the server does not answer, no other statement is waited for."""
+    monkeypatch.setattr("relay.session.PATIENCE", 60.0)
+    monkeypatch.setattr("relay.driver.HEARTBEAT", 0.1)
+    monkeypatch.setattr("relay.driver.ALIVE_SECONDS", 0.5)
+    asked = asyncio.Event()
+
+    async def move(connection: AsyncConnection) -> bool:
+        asked.set()
+        await connection.execute("SELECT pg_sleep(60)")
+        return False
+
+    monkeypatch.setattr(mover, "move", move)
+    await make_events(db, await make_link(db), 1)
+    async with proxied(database) as (proxy, near):
+        session = Session(near, mover, lambda _: None, shutdown_timeout=1.0)
+        fallen = asyncio.create_task(session.run(asyncio.Event()))
+        await asyncio.wait_for(asked.wait(), 20)
+        proxy.hang()
+        with pytest.raises(psycopg.OperationalError):
+            await asyncio.wait_for(fallen, 20)
+        proxy.go_on()
+
+
 NOBODY_HEARS = """
 CREATE FUNCTION full_queue() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE 'too many notifications in the NOTIFY queue' USING ERRCODE = '54000'; END $$;
