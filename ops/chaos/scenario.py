@@ -76,6 +76,8 @@ class Scenario:
     """Postgres' settings, on a ground of its own."""
     clock: bool = False
     """Whether the processes' clock can be made to jump."""
+    piped_log: bool = False
+    """Whether the processes log to a pipe whose reader can stall, and not to a file."""
     ground: Ground = "shared"
     beat: float | None = None
     """Of a soak: seconds from look to look, a fault in each; None: no soak, faults by `gap`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, redirect_stdout, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -22,7 +23,15 @@ from ops.chaos.scenario import Scenario, Side
 from service.contract.postgres import Database
 from tests.oracle.checks import Fate
 from tests.oracle.client import Paths
-from tests.support.processes import REPOSITORY, SECRET_KEY, Processes, free_ports, url_of
+from tests.support.log_reader import LogReader, pipe_reader
+from tests.support.processes import (
+    REPOSITORY,
+    SECRET_KEY,
+    Process,
+    Processes,
+    free_ports,
+    url_of,
+)
 from tests.support.proxy import Proxy, proxied
 
 READY = 60.0
@@ -57,6 +66,7 @@ class Scene:
     relays: list[Kept] = field(default_factory=list)
     seeded: dict[UUID, Fate] = field(default_factory=dict)
     link_ids: list[int] = field(default_factory=list)
+    log_readers: list[LogReader] = field(default_factory=list)
     url: str = ""
 
     @property
@@ -105,8 +115,13 @@ async def scene(
         clock = _clock(directory) if scenario.clock else {}
         service = {**clock, **environments["service"], "PORT": str(port), **scenario.service}
         relay = {**clock, **environments["relay"], **RELAY, **scenario.relay}
-        made.services.append(_kept(made, "service", service))
-        made.relays += [_kept(made, "relay", relay) for _ in range(scenario.relays)]
+        if scenario.piped_log:
+            start = partial(_piped, stack.enter_context(ExitStack()), made)
+        else:
+            start = partial(_logging_to_file, made)
+        made.services.append(Kept("service", partial(start, "service", service)))
+        for _ in range(scenario.relays):
+            made.relays.append(Kept("relay", partial(start, "relay", relay)))
         stack.push_async_callback(stop, made)
         await _ready(made)
         yield made
@@ -119,8 +134,19 @@ async def stop(made: Scene) -> list[int | None]:
     return list(await asyncio.gather(*(kept.stop() for kept in every)))
 
 
-def _kept(made: Scene, module: Side, env: dict[str, str]) -> Kept:
-    return Kept(module, lambda: made.processes.start(module, env=env))
+def _logging_to_file(made: Scene, module: Side, env: dict[str, str]) -> Process:
+    return made.processes.start(module, env=env)
+
+
+def _piped(stack: ExitStack, made: Scene, module: Side, env: dict[str, str]) -> Process:
+    """Start a process that logs to a pipe; what its reader reads goes to the process's file."""
+    copy = stack.enter_context((made.directory / f"log-{len(made.log_readers)}").open("wb", 0))
+    reader = stack.enter_context(pipe_reader(copy))
+    made.log_readers.append(reader)
+    process = made.processes.start(module, env=env, stderr=reader.theirs)
+    process.stderr_path.unlink()
+    process.stderr_path.symlink_to(copy.name)
+    return process
 
 
 async def _environment(stack: AsyncExitStack, made: Scene, side: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import threading
 from time import monotonic
 
 from service.contract.log_format import Entry, Format, as_json, entry, for_people
-from service.contract.log_limit import LIMITS, LogLimiter
+from service.contract.log_limit import LIMITS, LibraryLine, LogLimiter, Told
 from service.contract.log_wording import Level, fields_of, level_of, name_of, number_of
 from service.contract.log_writer import LogWriter
 from service.contract.observations import LogLinesDropped, Observation, Observer, Redirected
@@ -65,6 +65,13 @@ class Log:
 
         return log
 
+    def library(self, line: LibraryLine) -> None:
+        """Write a library's own line."""
+        with self._limiting:
+            if not self._limiter.admit(line, monotonic()):
+                return
+        self._writer.put(self._line(line))
+
     def say(self, text: str, level: Level = "info") -> None:
         """Write words for a person: as they are, or as the message of a JSON line."""
         if self.speaks_plainly:
@@ -90,10 +97,12 @@ class Log:
     def _dropped_line(self, lines: int) -> bytes:
         return self._line(LogLinesDropped(lines))
 
-    def _line(self, observation: Observation, times: int = 1) -> bytes:
+    def _line(self, observation: Told, times: int = 1) -> bytes:
         told = fields_of(observation)
         if type(observation) in LIMITS:
             told.setdefault("times", times)
+        if isinstance(observation, LibraryLine):
+            return self._rendered("library", told.pop("level"), told)
         return self._rendered(name_of(observation), level_of(observation), told)
 
     def _rendered(self, event: str, level: str, told: Entry) -> bytes:

@@ -42,7 +42,21 @@ class Limit:
     longest: float = SECOND
 
 
+@dataclass(frozen=True, slots=True)
+class LibraryLine:
+    """What a library logged, by the name of its logger; `error`, if any, carries the trace."""
+
+    logger: str
+    level: str
+    message: str
+    error: BaseException | None = None
+
+
+Told = Observation | LibraryLine
+"""What becomes a line, or a part of one."""
+
 LIMITS: dict[type[Any], Limit] = {
+    LibraryLine: Limit(by=("logger", "message"), longest=MINUTE),
     BatchMoved: Limit(
         added=("claimed", "moved", "duplicates", "orphans", "retried", "buried", "seconds")
     ),
@@ -67,7 +81,7 @@ class _Window:
 
     seconds: float
     until: float
-    last: Observation | None = None
+    last: Told | None = None
     times: int = 0
 
 
@@ -77,7 +91,7 @@ class LogLimiter:
     def __init__(self) -> None:
         self._windows: dict[tuple[object, ...], _Window] = {}
 
-    def admit(self, observation: Observation, now: float) -> bool:
+    def admit(self, observation: Told, now: float) -> bool:
         """Whether to log it now; if not, it becomes part of the next sum."""
         kind = type(observation)
         limit = LIMITS.get(kind)
@@ -97,7 +111,7 @@ class LogLimiter:
         window.times += 1
         return False
 
-    def due(self, now: float) -> list[tuple[Observation, int]]:
+    def due(self, now: float) -> list[tuple[Told, int]]:
         """Return each sum whose time has come, with how many observations it stands for."""
         sums = []
         for key, window in list(self._windows.items()):
@@ -118,12 +132,12 @@ class LogLimiter:
         return max(0.0, min(ends) - now) if ends else None
 
 
-def _cause(observation: Observation, name: str) -> object:
+def _cause(observation: Told, name: str) -> object:
     value = getattr(observation, name)
     if isinstance(value, BaseException):
         return type(value), getattr(value, "sqlstate", None)
-    # Ports, pids and counts in an error's text make it no other error.
-    return value.translate(_NO_DIGITS) if name == "error" else value
+    # Ports, pids and counts in a text make it no other error.
+    return value.translate(_NO_DIGITS) if name in {"error", "message"} else value
 
 
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Literal, assert_never
 
 from service.contract.log_format import Entry
+from service.contract.log_limit import Told
 from service.contract.observations import (
     BacklogMeasured,
     BatchMoved,
@@ -92,7 +93,7 @@ def level_of(observation: Observation) -> Level:
             assert_never(observation)
 
 
-def fields_of(observation: Observation) -> Entry:
+def fields_of(observation: Told) -> Entry:
     """Return what an observation says, by field; an error with its trace."""
     told = {field.name: getattr(observation, field.name) for field in fields(observation)}
     for name, value in told.items():

@@ -19,6 +19,7 @@ from typing import TextIO, cast
 
 from service.contract.log import Log
 from service.contract.log_format import Entry, Format
+from service.contract.log_limit import LibraryLine
 from service.contract.log_wording import Level
 from service.contract.observations import Observer
 
@@ -107,10 +108,12 @@ class _Libraries(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        told: Entry = {"logger": record.name, "message": record.getMessage()}
-        if record.exc_info and record.exc_info[1]:
-            told["exc_info"] = record.exc_info
-        self._log.write("library", record.levelname.lower(), told)
+        level, error = record.levelname.lower(), record.exc_info and record.exc_info[1]
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - arguments that do not fit must not reach the caller
+            message = str(record.msg)
+        self._log.library(LibraryLine(record.name, level, message, error or None))
 
 
 class _Uncaught:

@@ -10,19 +10,20 @@ import threading
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 SMALL = 4096
 """Bytes that the pipe holds."""
 
 
 class LogReader:
-    """Reads what is written to `descriptor`, unless told to pause."""
+    """Reads `ours`, unless told to pause; what was read goes to `copy` as well."""
 
-    def __init__(self, ours: int, theirs: int) -> None:
+    def __init__(self, ours: int, theirs: int, copy: BinaryIO | None = None) -> None:
         self.theirs = theirs
         """What a process is to have as its standard error."""
         self._ours = ours
+        self._copy = copy
         self._said = bytearray()
         self._reading = threading.Event()
         self._reading.set()
@@ -79,16 +80,19 @@ class LogReader:
                     self._reading.wait()
                 data = os.read(self._ours, 65536)
                 if not data:
-                    return
+                    break
                 self._said += data
+                if self._copy is not None:
+                    self._copy.write(data)
+        self._paused.set()
 
 
 @contextmanager
-def pipe_reader() -> Iterator[LogReader]:
+def pipe_reader(copy: BinaryIO | None = None) -> Iterator[LogReader]:
     """Yield the reader of a small pipe."""
     ours, theirs = os.pipe()
     fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, SMALL)
-    yield from _closed(LogReader(ours, theirs))
+    yield from _closed(LogReader(ours, theirs, copy))
 
 
 @contextmanager

@@ -87,6 +87,11 @@ class Process:
         """The processes that were below it when it was killed."""
 
     @property
+    def stderr_path(self) -> Path:
+        """The file that holds what it says."""
+        return self._stderr
+
+    @property
     def stderr(self) -> str:
         """Everything it has said so far."""
         return self._stderr.read_text("utf-8", "replace")

@@ -74,6 +74,20 @@ class LogFull(Fault):
             (self.scene.standing.logs / "filler").unlink(missing_ok=True)
 
 
+class LogReaderStalled(Fault):
+    """The logs are not read any more; then they are."""
+
+    name = "log reader stalled"
+
+    async def inject(self) -> None:
+        for reader in self.scene.log_readers:
+            await asyncio.to_thread(reader.pause)
+
+    async def heal(self) -> None:
+        for reader in self.scene.log_readers:
+            reader.resume()
+
+
 class Failover(Fault):
     """The primary dies, its synchronous standby is promoted, the ways lead there. Once."""
 

@@ -7,12 +7,15 @@ from functools import partial
 from ops.chaos.faults.events import FarFuture, Flood, Poison
 from ops.chaos.faults.host import ClockJump, Descriptors, MemoryCap, SlowClients, Starved
 from ops.chaos.faults.network import CommitCut, Reset, Silent
-from ops.chaos.faults.places import LogFull
+from ops.chaos.faults.places import LogFull, LogReaderStalled
 from ops.chaos.faults.server import Locked, ReadOnly
 from ops.chaos.faults.sessions import BackendKilled, PostgresDown, Terminated
 from ops.chaos.faults.signals import Ended, Frozen, Killed
 from ops.chaos.faults.together import Together
 from ops.chaos.scenario import Holds, Scenario
+
+DEBUG = {"LOG_LEVEL": "debug"}
+"""Each redirect is logged."""
 
 SCENARIOS = (
     Scenario(
@@ -67,9 +70,32 @@ SCENARIOS = (
         ],
         gap=(2.0, 3.0),
         hold=(3.0, 5.0),
-        service={"LOG_LEVEL": "debug"},
-        relay={"LOG_LEVEL": "debug"},
+        service=DEBUG,
+        relay=DEBUG,
         ground="small log",
+    ),
+    Scenario(
+        "F56",
+        "the reader of the logs stalls",
+        [LogReaderStalled],
+        gap=(0.5, 1.0),
+        hold=(3.0, 5.0),
+        service=DEBUG,
+        relay=DEBUG,
+        piped_log=True,
+        holds=Holds(found_again=0.5, counted_again=2.0, found=1.0),
+        smoke=5,
+    ),
+    Scenario(
+        "F57",
+        "the reader of the logs stalls for longer than lines are kept",
+        [LogReaderStalled],
+        gap=(1.0, 2.0),
+        hold=(20.0, 25.0),
+        service=DEBUG,
+        relay=DEBUG,
+        piped_log=True,
+        holds=Holds(found_again=0.5, counted_again=2.0, found=1.0),
     ),
     Scenario(
         "F58",

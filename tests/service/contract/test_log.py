@@ -220,6 +220,27 @@ def test_libraries_take_the_same_form(log: Captured) -> None:
     assert ("service", os.getpid()) == (entry["process"], entry["pid"])
 
 
+def test_a_library_may_log_wrongly(log: Captured) -> None:
+    """Arguments that do not fit its message reach nobody."""
+    observer("info", "json", "service")
+    logging.getLogger("somebody.else").warning("%d", "no number")
+    assert ["%d"] == [entry["message"] for entry in told(log)]
+
+
+def test_a_library_does_not_fill_the_log(log: Captured) -> None:
+    """What it repeats is summed up, even with other numbers in it; another message is not."""
+    observer("info", "json", "service")
+    for number in range(1000):
+        logging.getLogger("somebody.else").warning("lost connection %d", number)
+    logging.getLogger("somebody.else").warning("another")
+    lines = told(log)
+    assert 1001 == sum(entry["times"] for entry in lines)
+    assert {"lost connection 0", "lost connection 999", "another"} <= {
+        entry["message"] for entry in lines
+    }
+    assert len(lines) <= 10
+
+
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_a_librarys_failure_carries_its_trace(
     log: Captured, form: Literal["json", "console"]
@@ -236,6 +257,7 @@ def test_a_librarys_failure_carries_its_trace(
     if form == "json":
         first, second = map(json.loads, lines)
         assert first["exception"].endswith("ValueError: drill")
+        assert "ValueError('drill')" == first["error"]
         assert "exception" not in second
 
 
