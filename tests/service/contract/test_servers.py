@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,13 +61,25 @@ class Silent:
 
     def __init__(self) -> None:
         self.accepted = 0
+        self.handlers: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Hear the client out and say nothing."""
         self.accepted += 1
-        while await reader.read(1024):
-            pass
+        task = asyncio.current_task()
+        assert task is not None
+        self.handlers.add(task)
+        with suppress(OSError):
+            while await reader.read(1024):
+                pass
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    async def end(self) -> None:
+        """Wait until its clients have gone, as they do when they give it up."""
+        async with asyncio.timeout(WITHIN):
+            await asyncio.gather(*self.handlers)
 
 
 @asynccontextmanager
@@ -79,6 +91,7 @@ async def silent() -> AsyncIterator[tuple[Silent, int]]:
         yield made, server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        await made.end()
 
 
 def port_of(database: Database) -> int:
