@@ -145,7 +145,7 @@ async def test_no_backend_is_left_behind(
         async with recording(database, limits) as recorder:
             standby.freeze()
             given_up, most = 0, 0
-            for _ in range(6):
+            for _ in range(14):
                 visits = [asyncio.create_task(recorder.record("hello", click())) for _ in range(6)]
                 answers = await asyncio.gather(*visits, return_exceptions=True)
                 given_up += sum(isinstance(answer, Unavailable) for answer in answers)
@@ -158,7 +158,7 @@ async def test_no_backend_is_left_behind(
                 return False
 
             await until(back)
-    assert (36, True) == (given_up, most <= 6)
+    assert (84, True) == (given_up, most <= 6)
 
 
 @pytest.mark.parametrize("pooled", [False, True], ids=["direct", "pooled"])
