@@ -26,6 +26,7 @@ from service.contract.announcement import NOTIFY_SOCKET
 from service.contract.ports import metrics_port
 from service.contract.postgres import Database, database
 from service.contract.process import OK, command_line, run, say, stopping
+from service.contract.requirements import migrating
 from service.contract.settings import ConfigurationError
 from service.contract.stderr import open_log
 from service.server import observer
@@ -53,7 +54,8 @@ def main() -> int:
     }
     with database(settings, say) as chosen:
         if chosen.kind == "embedded":
-            migrations.upgrade(chosen.connect)
+            with migrating(chosen, migrations.current):
+                migrations.upgrade(chosen.connect)
         secret_key(settings, embedded=chosen.kind == "embedded")
         return run(supervise(settings, chosen, ports, started))
 

@@ -17,6 +17,7 @@ from relay.progress import Progress
 from relay.session import Session
 from relay.settings import RelaySettings
 from relay.settlement import Terms
+from service.contract import statements
 from service.contract.announcement import announce
 from service.contract.gate import gate
 from service.contract.metrics import PipelineMetrics, RelayMetrics
@@ -36,6 +37,9 @@ from service.contract.process import FAILED, OK, stopping
 from service.contract.stderr import logger
 from service.contract.transience import is_transient, needs_operator
 
+NEEDED = statements.load("relay")
+"""What the relay runs; its role must be able to."""
+
 PAUSE = 0.2
 """Seconds between a session that fell and the next try; the gate then waits for the database."""
 
@@ -43,7 +47,7 @@ PAUSE = 0.2
 async def run(settings: RelaySettings, database: Database) -> int:
     """Move events until SIGTERM, SIGINT or the supervisor's end. Returns an exit code.
 
-    Raises SchemaError, DurabilityError, and ConfigurationError when the metrics port is taken.
+    Raises SchemaError, RequirementError, DurabilityError, and ConfigurationError when the metrics port is taken.
     """
     registry = CollectorRegistry()
     observe = observer(settings, registry)
@@ -109,7 +113,9 @@ async def _sessions(
 ) -> bool:
     passed = False
     while not stop.is_set():
-        if not await _finished(gate(database, settings, observe, again=passed), stop):
+        if not await _finished(
+            gate(database, settings, observe, needed=NEEDED, again=passed), stop
+        ):
             return True
         passed = True
         try:

@@ -26,6 +26,7 @@ from service.draining import rest
 from service.hosts import short_host
 from service.lifespan import DRAINING
 from service.listeners import open_listeners, refuse_new
+from service.readiness import NEEDED
 from service.redirects import REDIRECTS
 from service.runner import Runner
 from service.settings import ServiceSettings
@@ -45,7 +46,7 @@ async def serve(
     """Serve until SIGTERM, SIGINT or the supervisor's end; whoever asks until then is answered.
 
     A worker has its listeners from the supervisor and leaves the metrics port to it.
-    Raises SchemaError, DurabilityError, and ConfigurationError when a port cannot be had.
+    Raises SchemaError, RequirementError, DurabilityError, and ConfigurationError when a port cannot be had.
     """
     registry = CollectorRegistry()
     observe = observer(settings, registry)
@@ -60,7 +61,7 @@ async def serve(
             )
             measuring = asyncio.create_task(measure(database, levels(observe, registry)))
             stack.callback(measuring.cancel)
-        gating = asyncio.create_task(gate(database, settings, observe))
+        gating = asyncio.create_task(gate(database, settings, observe, needed=NEEDED))
         stack.callback(gating.cancel)
         runner = Runner(
             app,

@@ -24,6 +24,7 @@ from service.contract.fitness import schema_check
 from service.contract.observations import PipelineMeasured
 from service.contract.pipeline import pipeline_state
 from service.contract.process import FAILED, OK, say
+from service.contract.requirements import refusals
 
 
 def drain(
@@ -38,8 +39,9 @@ def drain(
 
         async def inside() -> Backlog:
             async with await database.aconnect("everyclick-drain", SESSION) as connection:
-                await schema_check(connection)
-                return await drain_outbox(connection, mover, wait=wait)
+                with refusals(connection):
+                    await schema_check(connection)
+                    return await drain_outbox(connection, mover, wait=wait)
 
         left = process.run(inside())
     if left.next_due is not None:

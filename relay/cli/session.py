@@ -13,6 +13,7 @@ from relay.settings import RelaySettings
 from service.contract import process
 from service.contract.fitness import schema_check
 from service.contract.postgres import Database, database
+from service.contract.requirements import migrating, refusals
 
 T = TypeVar("T")
 
@@ -22,7 +23,8 @@ def opened(settings: RelaySettings) -> Iterator[Database]:
     """Yield the configured database; the embedded one runs, at our schema, while inside."""
     with database(settings, process.say) as chosen:
         if chosen.kind == "embedded":
-            migrations.upgrade(chosen.connect)
+            with migrating(chosen, migrations.current):
+                migrations.upgrade(chosen.connect)
         yield chosen
 
 
@@ -32,7 +34,8 @@ def with_connection(work: Callable[[psycopg.AsyncConnection], Awaitable[T]]) -> 
 
         async def inside() -> T:
             async with await chosen.aconnect("everyclick-relay-cli") as connection:
-                await schema_check(connection)
-                return await work(connection)
+                with refusals(connection):
+                    await schema_check(connection)
+                    return await work(connection)
 
         return process.run(inside())

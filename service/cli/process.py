@@ -9,17 +9,25 @@ from service.cli.session import migrated
 from service.contract.fitness import DurabilityError, EncodingError, SchemaError
 from service.contract.gate import pass_once
 from service.contract.postgres import database
-from service.contract.process import MISCONFIGURED, OK, UNREACHABLE, run, say
+from service.contract.process import FAILED, MISCONFIGURED, OK, UNREACHABLE, run, say
+from service.contract.requirements import RequirementError, migrating
 from service.contract.settings import ConfigurationError
+from service.readiness import NEEDED
 from service.settings import ServiceSettings, secret_key
 
 
 def migrate() -> int:
     """Bring the database to the schema this release needs."""
     settings = ServiceSettings.load()
-    with database(settings, say) as chosen:
+    with database(settings, say) as chosen, migrating(chosen, migrations.current):
         before = migrations.current(chosen.connect)
-        migrations.upgrade(chosen.connect)
+        try:
+            migrations.upgrade(chosen.connect)
+        except psycopg.errors.LockNotAvailable as error:
+            say(
+                f"Nothing was changed: {error}. End the transaction that holds the lock (pg_locks)."
+            )
+            return FAILED
         after = migrations.current(chosen.connect)
     say(
         f"{chosen.where}: at {after} already."
@@ -42,8 +50,8 @@ def check() -> int:
                 faults += error.faults
             try:
                 migrated(chosen)
-                run(pass_once(chosen, settings, lambda _: None))
-            except (SchemaError, EncodingError, DurabilityError) as error:
+                run(pass_once(chosen, settings, lambda _: None, needed=NEEDED))
+            except (SchemaError, RequirementError, EncodingError, DurabilityError) as error:
                 faults.append(str(error))
             except psycopg.OperationalError as error:
                 unreachable = True

@@ -11,6 +11,7 @@ import migrations
 from service.contract.fitness import schema_check
 from service.contract.postgres import Database, database
 from service.contract.process import run, say
+from service.contract.requirements import migrating, refusals
 from service.settings import ServiceSettings, secret_key
 
 T = TypeVar("T")
@@ -19,7 +20,8 @@ T = TypeVar("T")
 def migrated(chosen: Database) -> None:
     """Bring the embedded database to our schema; one of the operator's own is left to `migrate`."""
     if chosen.kind == "embedded":
-        migrations.upgrade(chosen.connect)
+        with migrating(chosen, migrations.current):
+            migrations.upgrade(chosen.connect)
 
 
 def with_connection(work: Callable[[psycopg.AsyncConnection], Awaitable[T]]) -> T:
@@ -41,7 +43,8 @@ def _run(chosen: Database, work: Callable[[psycopg.AsyncConnection], Awaitable[T
 
     async def inside() -> T:
         async with await chosen.aconnect("everyclick-cli") as connection:
-            await schema_check(connection)
-            return await work(connection)
+            with refusals(connection):
+                await schema_check(connection)
+                return await work(connection)
 
     return run(inside())

@@ -21,11 +21,15 @@ except ImportError:  # there is none for Windows
 from service.contract.embedded import EmbeddedPostgresError
 from service.contract.fitness import DurabilityError, EncodingError, SchemaError
 from service.contract.postgres import Database
+from service.contract.requirements import RequirementError
 from service.contract.settings import ConfigurationError
 from service.contract.stderr import say as say  # noqa: PLC0414 - commands speak and exit by one module
 
 OK, FAILED, USAGE, UNREACHABLE, MISCONFIGURED, INTERRUPTED = 0, 1, 2, 69, 78, 130
 """Exit codes; 69 and 78 are EX_UNAVAILABLE and EX_CONFIG of sysexits.h, 130 is a shell's SIGINT."""
+
+UNFIT = (ConfigurationError, SchemaError, RequirementError, EncodingError, DurabilityError)
+"""What an operator has to fix: exit code 78."""
 
 LIFELINE = "EVERYCLICK_LIFELINE"
 """Names the file descriptor of a pipe whose other end a supervisor holds: its end is our end."""
@@ -163,7 +167,7 @@ def command_line(main: Callable[[], object]) -> NoReturn:
         signal.signal(number, _leave)
     try:
         result = main()
-    except (ConfigurationError, SchemaError, EncodingError, DurabilityError) as error:
+    except UNFIT as error:
         say(f"{error}", "error")
         code = MISCONFIGURED
     except EmbeddedPostgresError as error:

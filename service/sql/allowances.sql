@@ -37,4 +37,4 @@ FROM stands LEFT JOIN taken ON true
 
 -- name: allowance_give_back
 -- Gives one unit back that was taken; more than all is never there.
-UPDATE allowances SET full_at = full_at - %(interval)s WHERE key = %(key)s
+UPDATE allowances SET full_at = full_at - %(interval)s::interval WHERE key = %(key)s

@@ -43,6 +43,18 @@ async def test_each_probe_asks_anew(db: AsyncConnection, database: Database) -> 
     await asked.probe()
 
 
+async def test_what_is_missing_is_said(db: AsyncConnection, database: Database) -> None:
+    """A table that goes missing under way is named, and the service is ready once it is back."""
+    asked = Readiness(database)
+    await asked.probe()
+    await db.execute("ALTER TABLE allowances RENAME TO elsewhere")
+    for _ in range(2):
+        with pytest.raises(Unavailable, match='relation "allowances" does not exist'):
+            await asked.probe()
+    await db.execute("ALTER TABLE elsewhere RENAME TO allowances")
+    await asked.probe()
+
+
 async def test_a_hanging_server(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that accepts and says nothing is not ready; the probe ends in time."""
     monkeypatch.setattr(readiness, "PATIENCE", 0.2)

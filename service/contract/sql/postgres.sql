@@ -22,3 +22,20 @@ SELECT pg_backend_pid()
 -- name: schema_check
 -- The revision the database is at; the table is missing when it was never migrated.
 SELECT version_num FROM alembic_version
+
+-- name: catalog_state
+-- Changes with every table, column, function and privilege: catalog rows are never changed in place.
+SELECT md5(string_agg(concat(row.kind, row.id, row.xmin), ',' ORDER BY row.kind, row.id))
+FROM (
+    SELECT 'class' AS kind, oid::text AS id, xmin::text FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace
+    UNION ALL
+    SELECT 'column', concat(attrelid, '.', attnum), pg_attribute.xmin::text
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = current_schema()::regnamespace
+    UNION ALL
+    SELECT 'function', oid::text, xmin::text FROM pg_proc
+    WHERE pronamespace = current_schema()::regnamespace
+    UNION ALL
+    SELECT 'schema', oid::text, xmin::text FROM pg_namespace WHERE oid = current_schema()::regnamespace
+) AS row
