@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import LiteralString
 
 import psycopg
+from psycopg.errors import InsufficientPrivilege
 
 from service.contract import statements
 from service.contract.fitness import SchemaError
@@ -111,6 +112,9 @@ def worded(error: psycopg.Error, role: str, needed: Statements | None = None) ->
             f'Role "{role}": {message}. Run this as its owner, or make "{role}" the owner of'
             f" {kind} {name}; ops/roles/roles.sql hands over all of them."
         )
+    if error.sqlstate == InsufficientPrivilege.sqlstate:
+        # In another language than English: the server's lc_messages decides.
+        return f'Role "{role}": {message}. {RERUN}'
     return f"The database lacks what this release needs: {message}. Run: python -m service migrate"
 
 
@@ -124,4 +128,6 @@ def _verbs(table: str, needed: Statements) -> str:
     for text in needed.values():
         for verb in re.findall(rf"\b(INSERT INTO|UPDATE|DELETE FROM) (?:ONLY )?{table}\b", text):
             found.add(verb.split()[0])
+        if re.search(rf"INSERT INTO {table}\b(?:(?!INSERT INTO).)*\bDO UPDATE\b", text, re.DOTALL):
+            found.add("UPDATE")
     return ", ".join(verb for verb in ("SELECT", "INSERT", "UPDATE", "DELETE") if verb in found)
