@@ -126,8 +126,12 @@ def _verbs(table: str, needed: Statements) -> str:
     """The privileges that these statements need on a table, as GRANT writes them."""
     found = {"SELECT"}
     for text in needed.values():
-        for verb in re.findall(rf"\b(INSERT INTO|UPDATE|DELETE FROM) (?:ONLY )?{table}\b", text):
-            found.add(verb.split()[0])
-        if re.search(rf"INSERT INTO {table}\b(?:(?!INSERT INTO).)*\bDO UPDATE\b", text, re.DOTALL):
+        for verb in re.findall(
+            rf"\b(INSERT|UPDATE|DELETE)\s+(?:INTO\s+|FROM\s+)?(?:ONLY\s+)?{table}\b", text
+        ):
+            found.add(verb)
+        if re.search(
+            rf"INSERT\s+INTO\s+{table}\b(?:(?!INSERT\s+INTO).)*\bDO\s+UPDATE\b", text, re.DOTALL
+        ):
             found.add("UPDATE")
     return ", ".join(verb for verb in ("SELECT", "INSERT", "UPDATE", "DELETE") if verb in found)
