@@ -16,7 +16,7 @@ from service.contract.observations import DatabaseUnavailable, Observer
 from service.contract.outbox import Resolved, Visit, visits_record
 from service.contract.postgres import Database
 from service.contract.session import LIVELY, Session
-from service.contract.transience import is_stale, is_transient
+from service.contract.transience import is_stale, is_transient, observation
 from service.errors import Unavailable
 
 APPLICATION = "everyclick-service"
@@ -152,7 +152,10 @@ class Lane:
         return fresh
 
     def _refuse(self, tickets: Sequence[Ticket], error: Exception) -> None:
-        self._observe(DatabaseUnavailable(doing="redirect", error=str(error).strip()))
+        if isinstance(error, psycopg.Error):
+            self._observe(observation("redirect", error))
+        else:
+            self._observe(DatabaseUnavailable(doing="redirect", error=str(error).strip()))
         for ticket in tickets:
             if not ticket.answer.done():
                 ticket.answer.set_exception(Unavailable("The click could not be recorded."))
