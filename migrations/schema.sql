@@ -353,6 +353,30 @@ CREATE TABLE public.idempotency_keys (
 
 COMMENT ON COLUMN public.idempotency_keys.answer IS 'json, which keeps every byte: it is sent again as it is';
 
+CREATE TABLE public.invites (
+    id bigint NOT NULL,
+    email text NOT NULL,
+    role text NOT NULL,
+    secret_hash bytea NOT NULL,
+    created_by bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    accepted_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT invites_role_check CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text])))
+);
+
+COMMENT ON COLUMN public.invites.secret_hash IS 'SHA-256 of the token, which is 256 random bits';
+
+ALTER TABLE public.invites ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.invites_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.links (
     id bigint NOT NULL,
     code text NOT NULL COLLATE pg_catalog."C",
@@ -594,6 +618,12 @@ ALTER TABLE ONLY public.deleted_links
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, key);
 
+ALTER TABLE ONLY public.invites
+    ADD CONSTRAINT invites_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.invites
+    ADD CONSTRAINT invites_secret_hash_key UNIQUE (secret_hash);
+
 ALTER TABLE ONLY public.links
     ADD CONSTRAINT links_code_key UNIQUE (code);
 
@@ -656,6 +686,10 @@ CREATE INDEX dead_letters_link_id ON public.dead_letters USING btree (link_id);
 
 CREATE INDEX idempotency_keys_created_at ON public.idempotency_keys USING btree (created_at);
 
+CREATE INDEX invites_created_by ON public.invites USING btree (created_by);
+
+CREATE INDEX invites_email ON public.invites USING btree (email);
+
 CREATE INDEX links_owner_id_id ON public.links USING btree (owner_id, id);
 
 CREATE INDEX outbox_available_at_id ON public.outbox USING btree (available_at, id);
@@ -706,6 +740,9 @@ ALTER TABLE ONLY public.dead_letter_action_events
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.invites
+    ADD CONSTRAINT invites_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.links
     ADD CONSTRAINT links_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES public.users(id) ON DELETE SET NULL;

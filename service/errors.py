@@ -9,6 +9,7 @@ EveryclickError
 │   ├── CrossSite        403  a browser was sent here by another site
 │   ├── SignupClosed     403  accounts are made by admins only
 │   ├── BadSetupToken    403  not the setup token, or one that was used or has expired
+│   ├── BadInvite        403  not the token of an open invite
 │   └── ScopeMissing     403  an API key that was made for other things
 ├── NotFound             404  no such code, no such page
 ├── MethodNotAllowed     405
@@ -17,6 +18,7 @@ EveryclickError
 │   ├── CodeTaken        409  another link has this code
 │   ├── EmailTaken       409  another account has this e-mail
 │   ├── AlreadySetUp     409  there is an admin
+│   ├── LastAdmin        409  no other active admin is there
 │   └── TooManyKeys      409  the account has as many API keys as it may
 ├── Gone                 410  the link has expired or was disabled
 ├── PreconditionFailed   412  it has changed since it was read
@@ -100,6 +102,10 @@ class BadSetupToken(Forbidden):
     code, title = "bad_setup_token", "The setup token is invalid or has expired"
 
 
+class BadInvite(Forbidden):
+    code, title = "bad_invite_token", "The invite is invalid, was used, or has expired"
+
+
 class ScopeMissing(Forbidden):
     code, title = "scope_missing", "The API key lacks the required scope"
 
@@ -133,6 +139,10 @@ class EmailTaken(Conflict):
 
 class AlreadySetUp(Conflict):
     code, title = "already_set_up", "There is an admin already"
+
+
+class LastAdmin(Conflict):
+    code, title = "last_admin", "This is the only active admin"
 
 
 class TooManyKeys(Conflict):

@@ -18,7 +18,7 @@ from service.problems import BESIDES
 from service.settings import ServiceSettings
 from service.store.allowances import allowance_give_back, allowance_take
 
-Attempt = Literal["login", "signup", "setup", "password"]
+Attempt = Literal["login", "signup", "setup", "password", "invite"]
 """What is limited by account and address; each has an allowance of its own."""
 
 WINDOW = timedelta(minutes=15)

@@ -20,7 +20,7 @@ GRANT SELECT ON relays, verifications TO everyclick_service;
 
 -- service: the API, and the commands of `python -m service`.
 GRANT SELECT, INSERT, UPDATE, DELETE
-    ON links, sessions, setup, allowances, idempotency_keys, api_keys
+    ON links, sessions, setup, allowances, idempotency_keys, api_keys, invites
     TO everyclick_service;
 GRANT SELECT, INSERT, UPDATE ON users TO everyclick_service;
 GRANT INSERT (link_id), SELECT (link_id) ON deleted_links TO everyclick_service;

@@ -6,7 +6,19 @@ from collections.abc import Iterable, Iterator
 
 from aiohttp import hdrs, web
 
-from service.api import accounts, health, keys, links, password, reference, sessions, setup, stats
+from service.api import (
+    accounts,
+    health,
+    invites,
+    keys,
+    links,
+    password,
+    reference,
+    sessions,
+    setup,
+    stats,
+    users,
+)
 from service.api.operation import Operation
 from service.api.site import site
 from service.lifespan import SETTINGS
@@ -20,6 +32,8 @@ def operations() -> Iterator[Operation]:
     yield from sessions.OPERATIONS
     yield from password.OPERATIONS
     yield from keys.OPERATIONS
+    yield from users.OPERATIONS
+    yield from invites.OPERATIONS
     yield from links.OPERATIONS
     yield from stats.OPERATIONS
     yield from health.OPERATIONS

@@ -16,6 +16,7 @@ from service.errors import (
     BadRequest,
     CrossSite,
     EveryclickError,
+    Forbidden,
     Invalid,
     Malformed,
     ScopeMissing,
@@ -111,6 +112,8 @@ def errors(operation: Operation) -> Iterator[type[EveryclickError]]:
     yield from ANYWHERE
     if operation.access != "anyone":
         yield Unauthenticated
+    if operation.access == "admin":
+        yield Forbidden
     if operation.knows:
         yield from (ScopeMissing, TooManyRequests)
     if operation.method not in {hdrs.METH_GET, hdrs.METH_HEAD}:

@@ -100,7 +100,7 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
     match operation.access:
         case "anyone":
             return []
-        case "token" | "session":
+        case "token" | "session" | "admin":
             return [{"token": []}, {"cookie": []}]
         case scope:
             return [{"token": []}, {"cookie": []}, {"key": [scope]}]
@@ -118,6 +118,8 @@ def _operation(operation: Operation, refs: Refs) -> Schema:
             pass
         case "token":
             described["description"] = "Done too when the session has ended already."
+        case "admin":
+            described["description"] = "For admins, with a session."
         case scope:
             described["description"] = f"An API key needs the scope `{scope}`."
     asked = (each.asked() for each in operation.asks)

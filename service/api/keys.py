@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import AfterValidator, Field
 
 from service import keys
+from service.api.numbers import number
 from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.times import CREATED_AT, Expiry, Instant
 from service.bodies import Body, body
@@ -16,9 +17,6 @@ from service.connections import connection
 from service.errors import NotFound, TooManyKeys
 from service.keys import KeyId, Scope
 from service.store import api_keys as store
-
-_BIGINT_DIGITS = 18
-
 
 NAME = Field(description="Name of the program that uses the key.", examples=["nightly report"])
 
@@ -100,11 +98,9 @@ async def revoke(request: web.Request) -> web.Response:
 
     Other people's are 404 like those that never were: the numbers say nothing.
     """
-    given = request.match_info["id"]
-    if not (given.isascii() and given.isdigit() and len(given) <= _BIGINT_DIGITS):
-        raise NotFound("You have no such key.")
+    key_id = KeyId(number(request, "You have no such key."))
     async with connection(request) as held, held.transaction():
-        if await store.api_key_revoke(held, request[CALLER].id, KeyId(int(given))) is None:
+        if await store.api_key_revoke(held, request[CALLER].id, key_id) is None:
             raise NotFound("You have no such key.")
     return web.Response(status=204)
 

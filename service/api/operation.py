@@ -12,16 +12,16 @@ from pydantic import BaseModel, ConfigDict
 
 from service.api.header import Header
 from service.bodies import Body, Query
-from service.errors import EveryclickError, ScopeMissing
+from service.errors import EveryclickError, Forbidden, ScopeMissing
 from service.identity import Caller, identify
 from service.keys import Scope
 from service.origins import refuse_foreign
 from service.store.users import User
 from service.throttle import charge
 
-Access = Literal["anyone", "token", "session"] | Scope
+Access = Literal["anyone", "token", "session", "admin"] | Scope
 """Who may ask: anyone; whoever has a session's token, though it may have ended; whoever has a session;
-or, by its scope, whoever has a session or a key."""
+an admin with a session; or, by its scope, whoever has a session or a key."""
 
 Media = Literal["application/json", "text/html"]
 """What is answered that no model tells."""
@@ -57,7 +57,7 @@ class Operation:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer a request once it is known who asks, and that they may.
 
-        Raises Unauthenticated, CrossSite, TooManyRequests and ScopeMissing, and whatever the
+        Raises Unauthenticated, CrossSite, TooManyRequests, ScopeMissing and Forbidden, and whatever the
         handler raises.
         """
         refuse_foreign(request)
@@ -75,10 +75,14 @@ class Operation:
 
 
 def _admit(caller: Caller, access: Access) -> None:
-    """Raises ScopeMissing when a key asks and was not made for this."""
-    if caller.scopes is None or access in caller.scopes:
+    """Raises ScopeMissing when a key asks and was not made for this, Forbidden when no admin asks."""
+    if caller.scopes is None:
+        if access == "admin" and caller.user.role != "admin":
+            raise Forbidden("Only an admin may do this.")
         return
-    if access == "session":
+    if access in caller.scopes:
+        return
+    if access in {"session", "admin"}:
         raise ScopeMissing("This takes a session: log in. No API key can do it.")
     raise ScopeMissing(f"Make a key with the scope {access}.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from getpass import getpass
 from typing import Annotated
@@ -11,21 +11,18 @@ from typing import Annotated
 import typer
 from psycopg import AsyncConnection
 
-from service import accounts
+from service import accounts, users
 from service.cli.session import with_connection
 from service.contract.process import FAILED, OK, say
-from service.errors import Refused
+from service.errors import LastAdmin, Refused
 from service.passwords import Passwords
 from service.store.sessions import sessions_end
 from service.store.users import (
     User,
-    admin_is_last,
     admins_lock,
+    user_by_email,
     user_create,
-    user_disable,
-    user_enable,
     user_set_password,
-    user_set_role,
     users_all,
 )
 
@@ -77,24 +74,13 @@ def list_() -> int:
 @app.command()
 def disable(email: Email, force: Force = False) -> int:
     """Shut an account out at once; its sessions end, its keys wait for it to be enabled."""
-
-    async def work(connection: AsyncConnection) -> User | None:
-        user = await user_disable(connection, email.lower())
-        if user is not None:
-            await sessions_end(connection, user.id)
-        return user
-
-    return _changed(email, f"{email} is disabled.", _unless_last(email, work, force=force))
+    return _change(email, f"{email} is disabled.", disabled=True, force=force)
 
 
 @app.command()
 def enable(email: Email) -> int:
     """Let an account in again; it has to log in."""
-
-    async def work(connection: AsyncConnection) -> User | None:
-        return await user_enable(connection, email.lower())
-
-    return _changed(email, f"{email} is enabled.", with_connection(work))
+    return _change(email, f"{email} is enabled.", disabled=False)
 
 
 @app.command()
@@ -104,12 +90,7 @@ def role(
     force: Force = False,
 ) -> int:
     """Change what an account may do, at once and for the tokens it has."""
-
-    async def work(connection: AsyncConnection) -> User | None:
-        return await user_set_role(connection, email.lower(), wanted)
-
-    spare = force or wanted == "admin"
-    return _changed(email, f"{email} is {wanted}.", _unless_last(email, work, force=spare))
+    return _change(email, f"{email} is {wanted}.", role=wanted, force=force)
 
 
 @app.command()
@@ -141,19 +122,28 @@ def _changed(email: str, said: str, user: User | str | None) -> int:
     return OK
 
 
-def _unless_last(
-    email: str, work: Callable[[AsyncConnection], Awaitable[User | None]], *, force: bool
-) -> User | str | None:
-    """Do the work in a transaction, or say why not: nobody would be left who can act as an admin."""
+def _change(
+    email: str,
+    said: str,
+    *,
+    role: accounts.Role | None = None,
+    disabled: bool | None = None,
+    force: bool = False,
+) -> int:
+    """Change an account, or say why not: no active admin would be left."""
 
-    async def guarded(connection: AsyncConnection) -> User | str | None:
-        async with connection.transaction():
-            await admins_lock(connection)
-            if not force and await admin_is_last(connection, email.lower()):
-                return f"{email} is the only active admin; --force does it all the same."
-            return await work(connection)
+    async def work(connection: AsyncConnection) -> User | str | None:
+        user = await user_by_email(connection, email.lower())
+        if user is None:
+            return None
+        try:
+            return await users.change(
+                connection, user.id, role=role, disabled=disabled, force=force
+            )
+        except LastAdmin:
+            return f"{email} is the only active admin; --force does it all the same."
 
-    return with_connection(guarded)
+    return _changed(email, said, with_connection(work))
 
 
 async def _hash(password: str) -> str:

@@ -6,7 +6,7 @@ import psycopg
 
 from service.contract import statements
 
-SCHEMA_HEAD = "0005"
+SCHEMA_HEAD = "0006"
 """The revision of migrations/ that this code is written for; a test holds the two together."""
 
 _SQL = statements.load("service.contract")

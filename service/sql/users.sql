@@ -25,25 +25,33 @@ FROM users
 WHERE id = %(id)s AND password_hash = %(password_hash)s AND disabled_at IS NULL
 FOR SHARE
 
--- name: user_disable
--- Shuts an account out; the first time stands.
-UPDATE users
-SET disabled_at = coalesce(disabled_at, now())
-WHERE email = %(email)s
-RETURNING id, email, password_hash, role, created_at, disabled_at
+-- name: user_by_id
+-- The account with this number, disabled or not.
+SELECT id, email, password_hash, role, created_at, disabled_at
+FROM users
+WHERE id = %(id)s
 
--- name: user_enable
--- Lets an account in again.
-UPDATE users
-SET disabled_at = NULL
-WHERE email = %(email)s
-RETURNING id, email, password_hash, role, created_at, disabled_at
+-- name: users_page
+-- Accounts below an id, newest first; a filter that is null lets all through.
+SELECT id, email, password_hash, role, created_at, disabled_at
+FROM users
+WHERE id < %(below)s
+  AND coalesce(role = %(role)s::text, true)
+  AND coalesce((disabled_at IS NOT NULL) = %(disabled)s::boolean, true)
+  AND starts_with(email, %(prefix)s)
+ORDER BY id DESC
+LIMIT %(limit)s
 
--- name: user_set_role
--- What an account may do from now on.
+-- name: user_update
+-- Another role or state; null keeps what is there, and the first time of disabling stands.
 UPDATE users
-SET role = %(role)s
-WHERE email = %(email)s
+SET role = coalesce(%(role)s::text, role),
+    disabled_at = CASE %(disabled)s::boolean
+        WHEN true THEN coalesce(disabled_at, now())
+        WHEN false THEN NULL
+        ELSE disabled_at
+    END
+WHERE id = %(id)s
 RETURNING id, email, password_hash, role, created_at, disabled_at
 
 -- name: user_set_password
@@ -67,9 +75,9 @@ SELECT EXISTS (SELECT FROM users WHERE role = 'admin')
 -- name: admin_is_last
 -- Whether an account is the only admin who is not disabled.
 SELECT EXISTS (
-    SELECT FROM users WHERE email = %(email)s AND role = 'admin' AND disabled_at IS NULL
+    SELECT FROM users WHERE id = %(id)s AND role = 'admin' AND disabled_at IS NULL
 ) AND NOT EXISTS (
-    SELECT FROM users WHERE email <> %(email)s AND role = 'admin' AND disabled_at IS NULL
+    SELECT FROM users WHERE id <> %(id)s AND role = 'admin' AND disabled_at IS NULL
 )
 
 -- name: admins_lock

@@ -13,6 +13,9 @@ from service.contract import statements
 
 _SQL = statements.load("service")
 
+NEWEST = UserId(2**63 - 1)
+"""Above every account: a page below it is the first one."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -59,24 +62,43 @@ async def user_stands(connection: AsyncConnection, user_id: UserId, password_has
     return await cursor.fetchone() is not None
 
 
-async def user_disable(connection: AsyncConnection, email: str) -> User | None:
-    """Shut an account out at once, whatever tokens it has. None: no such account."""
+async def user_by_id(connection: AsyncConnection, user_id: UserId) -> User | None:
+    """Return the account with this number, disabled or not."""
     async with connection.cursor(row_factory=class_row(User)) as cursor:
-        await cursor.execute(_SQL["user_disable"], {"email": email})
+        await cursor.execute(_SQL["user_by_id"], {"id": user_id})
         return await cursor.fetchone()
 
 
-async def user_enable(connection: AsyncConnection, email: str) -> User | None:
-    """Let an account in again. None: no such account."""
+async def users_page(
+    connection: AsyncConnection,
+    below: UserId,
+    limit: int,
+    *,
+    role: Role | None = None,
+    disabled: bool | None = None,
+    prefix: str = "",
+) -> list[User]:
+    """Return accounts, newest first, that are older than `below`; `prefix` begins their e-mails."""
     async with connection.cursor(row_factory=class_row(User)) as cursor:
-        await cursor.execute(_SQL["user_enable"], {"email": email})
-        return await cursor.fetchone()
+        await cursor.execute(
+            _SQL["users_page"],
+            {"below": below, "limit": limit, "role": role, "disabled": disabled, "prefix": prefix},
+        )
+        return await cursor.fetchall()
 
 
-async def user_set_role(connection: AsyncConnection, email: str, role: Role) -> User | None:
-    """Change what an account may do, at once. None: no such account."""
+async def user_update(
+    connection: AsyncConnection,
+    user_id: UserId,
+    *,
+    role: Role | None = None,
+    disabled: bool | None = None,
+) -> User | None:
+    """Change what an account may do, or whether it may be used; None stays. None: no such account."""
     async with connection.cursor(row_factory=class_row(User)) as cursor:
-        await cursor.execute(_SQL["user_set_role"], {"email": email, "role": role})
+        await cursor.execute(
+            _SQL["user_update"], {"id": user_id, "role": role, "disabled": disabled}
+        )
         return await cursor.fetchone()
 
 
@@ -109,9 +131,9 @@ async def admin_exists(connection: AsyncConnection) -> bool:
     return row is not None and bool(row[0])
 
 
-async def admin_is_last(connection: AsyncConnection, email: str) -> bool:
+async def admin_is_last(connection: AsyncConnection, user_id: UserId) -> bool:
     """Whether without this account nobody could act as an admin."""
-    cursor = await connection.execute(_SQL["admin_is_last"], {"email": email})
+    cursor = await connection.execute(_SQL["admin_is_last"], {"id": user_id})
     row = await cursor.fetchone()
     return row is not None and bool(row[0])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -28,10 +29,11 @@ from service.problems import CATCH_ALL
 from service.redirects import ROUTE, SLASHED
 from service.settings import ServiceSettings
 from service.store.api_keys import ApiKey, api_key_create, api_key_revoke
+from service.store.invites import invite_create
 from service.store.links import link_create
-from service.store.users import user_disable
 from tests.conftest import KEY
 from tests.service.api.conftest import Person, person
+from tests.support.accounts import disable
 from tests.support.declared import checking
 
 Client = TestClient[Request, Application]
@@ -44,6 +46,7 @@ OPEN = {
     "setUp",
     "signUp",
     "logIn",
+    "acceptInvite",
     "isAlive",
     "isReady",
     "describeApi",
@@ -56,12 +59,16 @@ BODIES: dict[str, dict[str, object]] = {
     "changeLink": {"title": "changed"},
     "createLinks": {"links": [{"url": "https://example.com/new"}]},
     "changePassword": {"current": "a horse of many colours", "new": "another battery and staple"},
+    "changeUser": {"role": "user"},
+    "createInvite": {"email": "eve@example.com"},
     "createKey": {"name": "new", "scopes": ["links:read"]},
 }
 """A body that is right, for each operation that takes one and is not for anyone."""
 
 UNTOUCHED = {"allowances", "alembic_version"}
 """Tables that say nothing of anybody: whoever asks leaves a trace in the first."""
+
+WEEK = timedelta(days=7)
 
 SECRET = "https://example.com/ada-s-secret"
 """Where Ada's links lead: nobody else is ever told."""
@@ -110,6 +117,13 @@ class World:
             link = await link_create(self.db, f"ada-{self.number}", SECRET, self.ada.user.id)
             assert link is not None
             path = path.replace("{code}", link.code)
+        if path.startswith("/api/v1/users/"):
+            path = path.replace("{id}", str(self.ada.user.id))
+        if path.startswith("/api/v1/invites/") and "{id}" in path:
+            email = f"{self.number}@example.com"
+            secret = self.number.to_bytes(32, "big")
+            made = await invite_create(self.db, email, "user", secret, self.admin.user.id, WEEK)
+            path = path.replace("{id}", str(made.id))
         if "{id}" in path:
             key, _ = await self.key(self.ada.user.id, ["links:read"])
             path = path.replace("{id}", str(key.id))
@@ -181,10 +195,11 @@ def expected(operation: Operation, asker: Asker) -> tuple[set[int], str | None]:
         return {401}, "unauthenticated"
     if asker.scopes is not None and operation.access not in asker.scopes:
         return {403}, "scope_missing"
-    if "{id}" in operation.path and not asker.owner:
-        return {404}, "not_found"  # numbers of keys are nobody's to learn, an admin's neither
-    if "{code}" in operation.path and not (asker.owner or asker.admin):
+    others = "{code}" in operation.path and not (asker.owner or asker.admin)
+    if others or (operation.access == "admin" and not asker.admin):
         return {403}, "forbidden"
+    if "{id}" in operation.path and not (asker.owner or operation.access == "admin"):
+        return {404}, "not_found"  # numbers of keys are nobody's to learn, an admin's neither
     return set(operation.answers), None
 
 
@@ -199,7 +214,7 @@ async def world(
         names = ("ada", "bob", "gone")
         ada, bob, gone = [await person(db, app, f"{name}@example.com") for name in names]
         admin = await person(db, app, "root@example.com", "admin")
-        await user_disable(db, "gone@example.com")
+        await disable(db, "gone@example.com")
         weak = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
         await db.execute(
             "UPDATE users SET password_hash = %s",
@@ -272,7 +287,7 @@ def test_open_operations_are_open_on_purpose() -> None:
     """
     assert {operation.id for operation in OPERATIONS if operation.access == "anyone"} == OPEN
     assert {operation.id for operation in OPERATIONS if operation.access == "token"} == {"logOut"}
-    assert {operation.access for operation in CLOSED} <= {"token", "session", *SCOPES}
+    assert {operation.access for operation in CLOSED} <= {"token", "session", "admin", *SCOPES}
 
 
 def test_bodies_are_for_operations_that_are_there() -> None:

@@ -14,10 +14,11 @@ LANDED = {
     "0003_pre_edge": "81e0d8d13f6d46f994edb15af31c911bd8c11e770cdbf1656ed853b712533223",
     "0004_pre_repair": "076e4333f213e7e333415265a36858da4bd698e6e802decc053633ef3664b3a4",
     "0005_pre_relays": "1d7492868aa1fe7d1bbe2fbc3da92216dd52f17200902f5a449a506c1465841b",
+    "0006_pre_invites": "9d2c5aaf820f0049a42f98e456f1cd93483e559b683da6b635d9bc254b25bdef",
 }
 """SHA-256 of each revision's file. Add a line for a new revision; never change one."""
 
-FUNCTIONS = ("0005", "bdaeb399d508f3964441bc720ed0f1512466f87b4f9e46c928496cd4bfd600c5")
+FUNCTIONS = ("0006", "bdaeb399d508f3964441bc720ed0f1512466f87b4f9e46c928496cd4bfd600c5")
 """The newest revision, and the SHA-256 of all files of migrations/functions at it."""
 
 

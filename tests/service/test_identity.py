@@ -14,9 +14,10 @@ from service.lifespan import TOKENS
 from service.sessions import begin
 from service.settings import ServiceSettings
 from service.store.sessions import session_create, session_end
-from service.store.users import user_create, user_disable
+from service.store.users import user_create
 from tests.conftest import KEY
 from tests.service.api.conftest import person
+from tests.support.accounts import disable
 from tests.support.declared import checking
 from tests.support.ledger import make_link
 
@@ -128,7 +129,7 @@ async def test_disabled_user_is_401_at_once(
     client: Client, db: psycopg.AsyncConnection, token: str
 ) -> None:
     """Disabling an account ends what it can do with the tokens it has."""
-    await user_disable(db, "ada@example.com")
+    await disable(db, "ada@example.com")
     response = await client.get(ME, headers={"Authorization": f"Bearer {token}"})
     assert 401 == response.status
 
@@ -227,7 +228,7 @@ async def test_reads_change_nothing(
     states = set()
     for path in (None, *(o.path for o in operations() if o.method == "GET")):
         if path is not None:
-            await client.get(path.format(code="hello"), headers=cookie(token))
+            await client.get(path.format(code="hello", id=1), headers=cookie(token))
         rows = [
             await (
                 await db.execute(f"SELECT count(*), max(xmin::text::bigint) FROM {table}")

@@ -18,7 +18,7 @@ from service.api.header import Header, Schema
 from service.api.operation import Answer
 from service.api.paging import CURSOR, LIMIT, NEXT, Cursor, Limit
 from service.api.times import CREATED_AT, Expiry, Instant
-from service.bodies import Body, Query
+from service.bodies import Body, Query, fields_stay
 from service.contract.events import RedirectCode
 from service.destinations import Destinations
 from service.errors import Refused
@@ -71,17 +71,10 @@ class LinkCreate(Body):
     redirect_code: RedirectCode = Field(default=302, description=REDIRECT, examples=[302])
 
 
-def _fields_stay(schema: Schema) -> None:
-    """Describe a body whose fields have no values of their own when they are not given."""
-    schema["minProperties"] = 1
-    for each in schema["properties"].values():
-        del each["default"]
-
-
 class LinkPatch(Body):
     """Changes to a link: fields that are not given stay; null removes a title or an expiry."""
 
-    model_config = ConfigDict(json_schema_extra=_fields_stay)
+    model_config = ConfigDict(json_schema_extra=fields_stay)
 
     # The defaults are never kept: what counts is which fields were given.
     url: Url = Field(default="", description="The new target.", examples=["https://example.com/"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from aiohttp import web
 from psycopg import AsyncConnection
 
 from service.accounts import email
 from service.api.etags import ETAG, IF_NONE_MATCH, is_known
-from service.api.header import Header
 from service.api.links.models import Link, LinkList, LinkQuery, etag, link_model
 from service.api.operation import CALLER, Operation, respond
 from service.api.ownership import coded, owned
+from service.api.paging import LINK, next_link
 from service.bodies import query
 from service.connections import connection
 from service.contract.events import LinkId
@@ -20,12 +18,6 @@ from service.errors import Forbidden, NotFound, Refused
 from service.lifespan import SETTINGS
 from service.store import links as store
 from service.store.users import User, user_by_email
-
-LINK = Header(
-    "Link",
-    "Leads to the next page, if there is one (RFC 8288).",
-    {"type": "string", "pattern": '^</api/v1/links[?].+>; rel="next"$'},
-)
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -40,7 +32,7 @@ async def listing(request: web.Request) -> web.Response:
     following = str(listed[-1].id) if len(found) > page.limit else None
     return respond(
         LinkList(links=[link_model(link, settings) for link in listed], next=following),
-        headers=None if following is None else {LINK.name: _next(page, following)},
+        headers=next_link("/api/v1/links", page, following),
     )
 
 
@@ -54,14 +46,6 @@ async def read(request: web.Request) -> web.Response:
     if is_known(request, tag):
         return web.Response(status=304, headers=headers)
     return respond(link_model(link, request.app[SETTINGS]), headers=headers)
-
-
-def _next(page: LinkQuery, cursor: str) -> str:
-    # Relative: whatever host and path the client came by, it goes on from there.
-    asked = {"limit": page.limit, "cursor": cursor}
-    if page.owner is not None:
-        asked["owner"] = page.owner
-    return f'</api/v1/links?{urlencode(asked)}>; rel="next"'
 
 
 async def _found(

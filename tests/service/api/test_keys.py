@@ -12,8 +12,8 @@ from aiohttp.web import Application, Request
 from service import keys
 from service.store.api_keys import api_key_create, api_keys_lock
 from service.store.links import link_create
-from service.store.users import user_disable
 from tests.service.api.conftest import Person
+from tests.support.accounts import disable
 
 Client = TestClient[Request, Application]
 KEYS, LINKS, ME = (f"/api/v1/{name}" for name in ("keys", "links", "me"))
@@ -118,7 +118,7 @@ async def test_keys_end_with_their_time_and_their_owner(
     await db.execute("UPDATE api_keys SET expires_at = now() WHERE expires_at IS NOT NULL")
     same = {"X-Request-Id": "same"}
     over = await client.get(LINKS, headers=bearer(made) | same)
-    await user_disable(db, "ada@example.com")
+    await disable(db, "ada@example.com")
     disabled = await client.get(LINKS, headers=bearer(other) | same)
     nobody = await client.get(LINKS, headers=same)
     assert [401] * 3 == [each.status for each in (over, disabled, nobody)]

@@ -12,7 +12,8 @@ from argon2 import PasswordHasher
 
 from service import connections
 from service.passwords import Passwords
-from service.store.users import user_by_email, user_disable
+from service.store.users import user_by_email
+from tests.support.accounts import disable
 
 Client = TestClient[Request, Application]
 ADA = {"email": "ada@example.com", "password": "correct horse"}
@@ -39,7 +40,7 @@ async def test_login_failures_are_all_alike(client: Client, db: psycopg.AsyncCon
     """Wrong password, unknown or disabled account, impossible input: one answer, byte for byte."""
     await client.post(SIGNUP, json=ADA)
     await client.post(SIGNUP, json={**ADA, "email": "off@example.com"})
-    await user_disable(db, "off@example.com")
+    await disable(db, "off@example.com")
     texts = set()
     for changes in (
         {"password": "wrong horse"},

@@ -16,7 +16,8 @@ from service.store.api_keys import (
     api_keys_lock,
     api_keys_of_user,
 )
-from service.store.users import user_create, user_disable
+from service.store.users import user_create
+from tests.support.accounts import disable
 
 
 async def account(db: psycopg.AsyncConnection, email: str = "ada@example.com") -> UserId:
@@ -47,7 +48,7 @@ async def test_a_key_stands_for_its_owner(db: psycopg.AsyncConnection) -> None:
     assert await api_key_use(db, b"secret") is None
     await db.execute("UPDATE api_keys SET expires_at = NULL")
     assert await api_key_use(db, b"secret") is not None
-    await user_disable(db, "ada@example.com")
+    await disable(db, "ada@example.com")
     assert await api_key_use(db, b"secret") is None
 
 
