@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +10,8 @@ from threading import Event
 import psycopg
 import pytest
 
-from service.contract.embedded import binaries
 from service.contract.postgres import Database
+from tests.support.client_programs import client_programs
 from tests.support.clones import Template
 from tests.support.http import fetch
 from tests.support.processes import Processes, url_of
@@ -32,19 +31,9 @@ MARKERS = "SELECT {} FROM {} WHERE {} LIKE 'mark/%'"
 
 
 @pytest.fixture
-def tools(sql: psycopg.Connection) -> Path:
-    """Where this server's own pg_dump and pg_restore are: newer ones restore settings it does not know."""
-    server = sql.info.server_version // 10000
-    places = [binaries.bin_dir()]
-    if found := shutil.which("pg_dump"):
-        places.append(Path(found).parent)
-    for place in places:
-        told = subprocess.run(
-            [place / "pg_dump", "--version"], capture_output=True, text=True, check=False
-        )
-        if told.returncode == 0 and int(told.stdout.split()[2].split(".")[0]) == server:
-            return place
-    pytest.skip(f"no pg_dump of Postgres {server}")
+def tools(database: Database) -> Path:
+    """Where pg_dump and pg_restore are."""
+    return client_programs(database)
 
 
 AGENT = {"dead_letters": "event ->> 'user_agent'"}

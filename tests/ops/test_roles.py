@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import migrations
 from service.contract import statements
 from service.contract.embedded import binaries
 from service.contract.postgres import Database
+from tests.support.client_programs import client_programs
 from tests.support.clones import Template
 from tests.support.http import fetch
 from tests.support.processes import REPOSITORY, SECRET_KEY, Processes, heard_out, url_of
@@ -25,7 +27,7 @@ from tests.support.waiting import until
 ROLES = REPOSITORY / "ops" / "roles"
 
 AT_WORK = ("everyclick_service", "everyclick_relay")
-EVERYBODY = (*AT_WORK, "everyclick_migrate")
+EVERYBODY = (*AT_WORK, "everyclick_migrate", "everyclick_backup")
 
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "search_path")
 
@@ -194,6 +196,7 @@ def test_limits_of_a_session(handed_over: Database) -> None:
         "everyclick_service": ["5s", "3s", "10s", path],
         "everyclick_relay": ["10s", "5s", "30s", path],
         "everyclick_migrate": ["0", "5s", "0", path],
+        "everyclick_backup": ["0", "0", "0", path],
     }
     with handed_over.connect() as admin:
         plain = admin.execute(
@@ -249,6 +252,71 @@ def test_the_work_is_done(handed_over: Database, tmp_path: Path) -> None:
         assert 2 == fetch(f"{serving.url}/stats/kept", token=token).json()["total"]
         relay.cli("relay", "verify")
         relay.cli("relay", "rebuild")
+
+
+def commands(section: str) -> list[str]:
+    """The commands that a section of the runbook shows, one by one."""
+    runbook = (REPOSITORY / "ops" / "runbook.md").read_text()
+    shown = runbook.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(r"^    (\S.*)$", shown, re.MULTILINE)
+
+
+@pytest.mark.process
+def test_backup_and_restore_as_written(
+    handed_over: Database, template: Template, tmp_path: Path
+) -> None:
+    """The runbook's commands, typed as they are, back up, restore, migrate and count with roles."""
+    tools = client_programs(handed_over)
+    with handed_over.connect() as admin:
+        admin.autocommit = True
+        admin.execute("INSERT INTO links (code, target) VALUES ('kept', 'https://example.com/')")
+        add_events(admin, value(admin, "SELECT id FROM links"), 3)
+    with template.empty() as restored:
+        name = conninfo_to_dict(restored.conninfo)["dbname"]
+        with handed_over.connect() as admin:
+            admin.autocommit = True
+            admin.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(str(name))))
+        server = conninfo_to_dict(handed_over.conninfo)
+        env = {
+            "PATH": f"{tools}:{Path(sys.executable).parent}:/usr/bin:/bin",
+            "PYTHONPATH": str(REPOSITORY),
+            "PGPASSWORD": str(server.get("password") or "for tests alone"),
+            "DATABASE_URL": as_role(handed_over, "everyclick_backup").conninfo,
+            **{
+                f"PG{key.upper()}": str(server[key])
+                for key in ("host", "port", "user")
+                if key in server
+            },
+        }
+        (tmp_path / "ops").symlink_to(REPOSITORY / "ops")
+        for command in commands("Backup and restore"):
+            typed = re.sub(r"\brestored\b", str(name), command)
+            done = subprocess.run(
+                ["/bin/sh", "-c", typed],
+                cwd=tmp_path,
+                env=env,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert 0 == done.returncode, f"{typed}\n{done.stderr}"
+        with restored.connect() as connection:
+            assert (3, 0) == (count(connection, "clicks"), count(connection, "outbox"))
+        as_service = make_conninfo(restored.conninfo, user=AT_WORK[0], password="for tests alone")
+        with psycopg.connect(as_service) as connection:
+            assert 1 == value(connection, "SELECT count(*) FROM links")
+
+
+def test_only_the_backup_role_dumps(handed_over: Database) -> None:
+    """A dump as another role fails in one sentence that names the table it may not read."""
+    done = subprocess.run(
+        [client_programs(handed_over) / "pg_dump", as_role(handed_over, AT_WORK[0]).conninfo],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 1 == done.returncode
+    assert "permission denied for table" in done.stderr
 
 
 @pytest.mark.process
