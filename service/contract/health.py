@@ -57,7 +57,9 @@ def _get(address: str, port: int, path: str) -> tuple[int, str]:
     # Not http.client: loading that takes three times as long as all the rest.
     deadline = monotonic() + ANSWER_SECONDS
     answer = b""
-    with socket.create_connection((address, port), ANSWER_SECONDS) as connection:
+    # As bytes: a name given as text is encoded by a module that loads `re`.
+    place = (address.encode(), port)
+    with socket.create_connection(place, ANSWER_SECONDS) as connection:  # type: ignore[arg-type]
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
         while True:
             connection.settimeout(max(deadline - monotonic(), 0.001))
