@@ -43,7 +43,7 @@ async def test_get_changes_nothing(
     people.append(await person(db, app, "root@example.com", "admin"))
     assert await link_create(db, "hers", "https://example.com/", ada.user.id) is not None
     before = await contents(db)
-    url = path.replace("{code}", "hers")
+    url = path.replace("{code}", "hers").replace("{id}", str(ada.user.id))
     for headers in ({}, ada.headers, *(each.headers for each in people)):
         for method in ("GET", "HEAD"):
             response = await client.request(method, url, headers=headers)
