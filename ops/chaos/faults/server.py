@@ -161,6 +161,32 @@ class CommitsNotDurable(Fault):
             await connection.execute("SELECT pg_reload_conf()")
 
 
+class DatabaseClock(Fault):
+    """Clicks get the times of a clock that is far ahead, until it is set back.
+
+    The machine's clock is not ours to set: the outbox's defaults are, which take the time from it.
+    """
+
+    name = "the database's clock ahead"
+
+    def __init__(self, scene: Scene, *, days: int) -> None:
+        super().__init__(scene)
+        self.days = days
+
+    async def inject(self) -> None:
+        await self._set(f"now() + interval '{self.days} days'")
+
+    async def heal(self) -> None:
+        await self._set("now()")
+
+    async def _set(self, now: str) -> None:
+        async with await self.scene.database.aconnect("everyclick-chaos") as connection:
+            await connection.execute(
+                f"ALTER TABLE outbox ALTER occurred_at SET DEFAULT {now},"
+                f" ALTER available_at SET DEFAULT {now}".encode()
+            )
+
+
 class Impatient(Fault):
     """The relay's role gets a statement_timeout that a large batch does not meet."""
 

@@ -11,6 +11,7 @@ from ops.chaos.faults.places import DiskFull, Failover, StandbySilent
 from ops.chaos.faults.queue import QueueFull
 from ops.chaos.faults.server import (
     CommitsNotDurable,
+    DatabaseClock,
     Impatient,
     Locked,
     Migration,
@@ -217,6 +218,15 @@ SCENARIOS = (
         seconds=12,
         gap=(1.0, 2.0),
         hold=(1.0, 3.0),
+    ),
+    Scenario(
+        "F44t",
+        "the database's clock is 40 days ahead, then right again",
+        [partial(DatabaseClock, days=40)],
+        seconds=20,
+        gap=(2.0, 4.0),
+        hold=(2.0, 4.0),
+        holds=Holds(found_again=0.5, counted_again=5.0, found=0.999),
     ),
     Scenario(
         "F45",
