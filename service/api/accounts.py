@@ -26,7 +26,6 @@ Email = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "format": "email",
             "pattern": f"^{accounts.EMAIL_PATTERN}$",
             "maxLength": accounts.EMAIL_LIMIT,
         }
