@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TextIO
 
 import pytest
 import typer
@@ -12,6 +18,7 @@ from relay.cli.commands import app
 from service.contract.commands import carried_out
 from service.contract.postgres import Database
 from service.contract.process import command_line
+from service.contract.stderr import Stderr
 from tests.support.processes import url_of
 
 
@@ -27,6 +34,25 @@ class Done:
 Run = Callable[..., Done]
 
 
+@contextmanager
+def file_as_stderr() -> Iterator[TextIO]:
+    """Stderr as a process has it, with a descriptor; what a log takes over is given back."""
+    before = sys.stderr, sys.excepthook, sys.unraisablehook, threading.excepthook
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as words:
+        sys.stderr = words
+        try:
+            yield words
+        finally:
+            if isinstance(sys.stderr, Stderr):
+                sys.stderr.log.close()
+            sys.stderr, sys.excepthook, sys.unraisablehook, threading.excepthook = before
+            root.handlers[:] = handlers
+            root.setLevel(level)
+            logging.captureWarnings(False)
+
+
 def runner(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -40,11 +66,16 @@ def runner(
 
         def run(*argv: str) -> Done:
             monkeypatch.setattr("sys.argv", ["everyclick", *argv])
-            with pytest.raises(SystemExit) as ended:
-                command_line(lambda: carried_out(program))
-            said = capsys.readouterr()
+            with file_as_stderr() as words:
+                with pytest.raises(SystemExit) as ended:
+                    command_line(lambda: carried_out(program))
+                if isinstance(sys.stderr, Stderr):
+                    sys.stderr.log.close()
+                words.flush()
+                words.seek(0)
+                said = words.read()
             assert isinstance(ended.value.code, int)
-            return Done(ended.value.code, said.out, said.err)
+            return Done(ended.value.code, capsys.readouterr().out, said)
 
         return run
 
