@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.api import following
 from service.api.answers import GENERAL, Refs, answers
+from service.api.examples import add_examples
 from service.api.header import Schema
 from service.api.links.models import CODE
 from service.api.operation import Operation
@@ -33,7 +34,13 @@ cookie that `logIn` sets. What changes something is refused when a browser sends
 
 PATH: dict[str, Schema] = {
     "code": CODE,
-    "id": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+    "id": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 2**63 - 1,
+        "description": "Its number.",
+        "examples": [1],
+    },
 }
 """What stands in a path, by its name."""
 
@@ -48,7 +55,7 @@ def document(operations: Iterable[Operation], version: str, site: Site) -> Schem
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     paths[ROUTE] = following.described(refs, site)
     told = (*GENERAL, *following.TELLS, *(each for operation in table for each in operation.tells))
-    return {
+    described_api: Schema = {
         "openapi": "3.1.0",
         "info": {"title": "Everyclick", "version": version, "description": DESCRIPTION},
         "servers": [{"url": site.api}],
@@ -59,6 +66,8 @@ def document(operations: Iterable[Operation], version: str, site: Site) -> Schem
             "securitySchemes": _schemes(site),
         },
     }
+    add_examples(described_api)
+    return described_api
 
 
 def _schemas(table: list[Operation]) -> tuple[Refs, Schema]:

@@ -15,6 +15,7 @@ from service import __version__
 from service.api.answers import CACHE
 from service.api.document import document
 from service.api.etags import ETAG, IF_NONE_MATCH, is_known
+from service.api.examples import curl_line
 from service.api.operation import Operation
 from service.api.site import Site
 from service.headers import EVERY
@@ -69,6 +70,11 @@ def reference(operations: Iterable[Operation], where: Site) -> Reference:
     )
 
     described = document(operations, __version__, where)
+    lines = {
+        operation["operationId"]: curl_line(described, method, path)
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    }
     pages = Environment(
         loader=PackageLoader("service"),
         autoescape=select_autoescape(default=True),
@@ -77,7 +83,7 @@ def reference(operations: Iterable[Operation], where: Site) -> Reference:
         lstrip_blocks=True,
     )
     style = pages.get_template("style.css").render()
-    page = pages.get_template("reference.html").render(api=described, style=style)
+    page = pages.get_template("reference.html").render(api=described, curl=lines, style=style)
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"{EVERY['Content-Security-Policy']}; style-src 'sha256-{digest}'"
     return Reference(

@@ -38,7 +38,12 @@ Url = Annotated[
     AfterValidator(_target),
     WithJsonSchema({"type": "string", "maxLength": targets.LIMIT}),
 ]
-CODE: Schema = {"type": "string", "pattern": f"^{links.CODE_PATTERN}$"}
+CODE: Schema = {
+    "type": "string",
+    "pattern": f"^{links.CODE_PATTERN}$",
+    "description": "The link's code.",
+    "examples": ["launch"],
+}
 
 Code = Annotated[str, AfterValidator(links.wanted_code), WithJsonSchema(CODE)]
 Title = Annotated[str, AfterValidator(links.title)]
