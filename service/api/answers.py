@@ -34,6 +34,9 @@ Refs = Mapping[tuple[type[BaseModel], JsonSchemaMode], Schema]
 
 HEADERS = "#/components/headers/"
 
+HTML = "<!doctype html>…"
+"""Example of a page."""
+
 ANYWHERE = (BadRequest, TooSlow, BadExpectation, EveryclickError, Unavailable)
 """What may go wrong with any request: most of it before anybody knows what it asks for."""
 
@@ -83,8 +86,8 @@ _LIMITS = (POLICY, STANDING)
 _OF_STATUS = {401: (CHALLENGE,), 429: (RETRY_AFTER,), 503: (RETRY_AFTER,)}
 
 _CONTENT: Mapping[Media, Schema] = {
-    "application/json": {"schema": {"type": "object"}},
-    "text/html": {"schema": {"type": "string"}},
+    "application/json": {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}},
+    "text/html": {"schema": {"type": "string"}, "example": HTML},
 }
 
 
@@ -132,7 +135,6 @@ def problems(
     by_status: dict[int, dict[str, str]] = {}
     for error in found:
         by_status.setdefault(error.status, {})[error.code] = error.title
-    content = {"application/problem+json": {"schema": refs[Problem, "serialization"]}}
     return {
         str(status): {
             "description": "; ".join(f"{title} (`{code}`)" for code, title in told.items()),
@@ -143,7 +145,12 @@ def problems(
                     *(() if status == Unauthenticated.status else limits),
                 )
             ),
-            "content": dict(content),
+            "content": {
+                "application/problem+json": {
+                    "schema": refs[Problem, "serialization"],
+                    "example": _example(status, told),
+                }
+            },
         }
         for status, told in sorted(by_status.items())
     }
@@ -162,3 +169,11 @@ def _answer(status: int, what: type[Answer] | Media | None, refs: Refs) -> Schem
     summary = (what.__doc__ or what.__name__).split("\n")[0]
     content = {"application/json": {"schema": refs[what, "serialization"]}}
     return {"description": summary, "content": content}
+
+
+def _example(status: int, told: Mapping[str, str]) -> Schema:
+    """Return a problem document of this status: the first error that has it."""
+    code, title = next(iter(told.items()))
+    return Problem(
+        title=title, status=status, code=code, request_id="91343393e87d60f667a66264e50005f1"
+    ).model_dump(mode="json", exclude_none=True)

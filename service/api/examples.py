@@ -66,18 +66,17 @@ def add_examples(api: Schema) -> None:
             operation["tags"] = [tag_of(path)]
             for parameter in operation.get("parameters", ()):
                 parameter["example"] = example_of(parameter["schema"], schemas)
-            for content in _json_contents(operation):
-                content["example"] = example_of(content["schema"], schemas)
+                if "description" in parameter["schema"]:
+                    parameter.setdefault("description", parameter["schema"]["description"])
+            for content in _contents(operation):
+                content.setdefault("example", example_of(content["schema"], schemas))
     used = dict.fromkeys(tag_of(path) for path in api["paths"])
     api["tags"] = [{"name": name} for name in dict.fromkeys(TAGS.values()) if name in used]
 
 
-def _json_contents(operation: Schema) -> Iterator[Schema]:
-    holders = [operation.get("requestBody", {}), *operation["responses"].values()]
-    for holder in holders:
-        for media, content in holder.get("content", {}).items():
-            if "json" in media:
-                yield content
+def _contents(operation: Schema) -> Iterator[Schema]:
+    for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
+        yield from holder.get("content", {}).values()
 
 
 def curl_line(api: Schema, method: str, path: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.api.answers import ANYWHERE, CACHE, Refs, headers, problems
+from service.api.answers import ANYWHERE, CACHE, HTML, Refs, headers, problems
 from service.api.header import Header, Schema
 from service.api.links.models import CODE, LOCATION
 from service.api.site import Site
@@ -54,6 +54,9 @@ def described(refs: Refs, site: Site) -> Schema:
 def _with_pages(told: Schema) -> Schema:
     """Add the page to each error that has one."""
     for status in PAGES:
-        told[str(status)]["content"]["text/html"] = {"schema": {"type": "string"}}
+        told[str(status)]["content"]["text/html"] = {
+            "schema": {"type": "string"},
+            "example": HTML,
+        }
         told[str(status)]["headers"].update(headers([VARY]))
     return told

@@ -19,7 +19,7 @@ from service.store import links as store
 
 
 async def change(request: web.Request) -> web.Response:
-    """LinkPatch a link and return it as it is now; 412 when it is not in the state of If-Match."""
+    """Change a link and return it as it is now; 412 when it is not in the state of If-Match."""
     code = coded(request)
     wanted = await body(request, LinkPatch)
     async with connection(request) as held, held.transaction():
@@ -61,7 +61,7 @@ OPERATIONS = (
         path="/api/v1/links/{code}",
         handler=change,
         access="links:write",
-        summary="LinkPatch a link; fields not given stay. With If-Match only in the state that is known.",
+        summary="Change a link; fields not given stay. With If-Match only in the state that is known.",
         body=LinkPatch,
         answers={200: Link},
         asks=(IF_MATCH,),

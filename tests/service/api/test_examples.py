@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
@@ -11,6 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from service.api import operations
 from service.api.document import document
 from service.api.examples import TAGS, curl_line, example_of, tag_of
+from service.api.reference import reference
 from service.api.site import site
 from service.settings import ServiceSettings
 
@@ -34,7 +36,7 @@ def allowed(schema: dict[str, Any], value: object) -> bool:
 def test_each_parameter_is_explained(method: str, path: str, operation: dict[str, Any]) -> None:
     """With a description, and an example that is allowed."""
     for each in operation.get("parameters", ()):
-        assert each.get("description") or each["schema"].get("description"), each["name"]
+        assert each["description"], each["name"]
         assert allowed(each["schema"], each["example"]), each["name"]
 
 
@@ -43,8 +45,31 @@ def test_each_body_has_an_example(method: str, path: str, operation: dict[str, A
     """That of the request and those of the answers are what their schemas describe."""
     for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
         for media, content in holder.get("content", {}).items():
-            if "json" in media:
-                assert allowed(content["schema"], content["example"]), media
+            assert allowed(content["schema"], content["example"]), media
+
+
+@each_operation
+def test_each_error_has_its_own_example(method: str, path: str, operation: dict[str, Any]) -> None:
+    """Its status is that of the answer, its code one that the answer's description names."""
+    for status, answer in operation["responses"].items():
+        content = answer.get("content", {}).get("application/problem+json")
+        if content is not None:
+            assert int(status) == content["example"]["status"]
+            assert f"`{content['example']['code']}`" in answer["description"]
+
+
+def test_each_field_is_explained() -> None:
+    """Every field of every schema has a description, its own or that of the schema it refers to."""
+    for name, schema in API["components"]["schemas"].items():
+        for field, part in schema.get("properties", {}).items():
+            assert "description" in part or "$ref" in part, f"{name}.{field}"
+
+
+def test_the_page_names_an_address() -> None:
+    """Its commands work in a shell where no address is configured as well."""
+    page = reference(operations(), site(ServiceSettings())).page.body.decode()
+    (base,) = re.findall(r"BASE=(.*)", page)
+    assert re.fullmatch(r"https?://[\w.:-]+", base)
 
 
 @each_operation
