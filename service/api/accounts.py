@@ -144,7 +144,7 @@ OPERATIONS = (
         path="/api/v1/me",
         handler=me,
         access="session",
-        summary="Tell whose session asks.",
+        summary="Return the account of the session.",
         answers={200: Account},
     ),
 )

@@ -21,15 +21,15 @@ from service.redirects import ROUTE
 REF = "#/components/schemas/{model}"
 
 DESCRIPTION = """\
-Short links that never lose a click. Errors are problem documents (RFC 9457) with a stable `code`; a path
-that is not here is 404 (but `/`, `/robots.txt` and `/favicon.ico`), a method that a path does not have 405 with `Allow`.
+Short links whose clicks are never lost. Errors are problem documents (RFC 9457) with a stable `code`. An unknown
+path answers 404 (except `/`, `/robots.txt` and `/favicon.ico`), an unsupported method 405 with `Allow`.
 
-Where there is a GET there is a HEAD: the same without its body. Every answer but a redirect has an
-`X-Request-Id`, the one that was sent along if there was one. Unless another `Cache-Control` is told, it is
-`no-store`; what else tells browsers what not to do with an answer is on every one of them, and not told here.
+Every GET has a HEAD with the same headers and no body. Every answer except a redirect has an `X-Request-Id`: that
+of the request if it sent a valid one. `Cache-Control` is `no-store` where an operation lists no other. The security
+headers that every answer has are not listed.
 
-Who asks is told by a bearer token, from `logIn` or `python -m service token`, by an API key, or by the
-cookie that `logIn` sets. What changes something is refused when a browser sends it from another site.
+Authenticate with a bearer token (from `logIn` or `python -m service token`), an API key, or the cookie that `logIn`
+sets. Requests that change something are refused when a browser sends them from another site.
 """
 
 PATH: dict[str, Schema] = {

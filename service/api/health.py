@@ -72,7 +72,7 @@ OPERATIONS = (
         path="/healthz",
         handler=healthz,
         access="anyone",
-        summary="Tell whether the process lives.",
+        summary="Check that the process is running.",
         answers={200: Health},
     ),
     Operation(
@@ -81,7 +81,7 @@ OPERATIONS = (
         path="/readyz",
         handler=readyz,
         access="anyone",
-        summary="Tell whether the service can do its work.",
+        summary="Check that the service is ready.",
         answers={200: Readiness},
     ),
 )

@@ -165,7 +165,7 @@ OPERATIONS = (
         handler=logout,
         # Not "session": the second logout of a session that has ended is as good as the first.
         access="token",
-        summary="End the session whose token this is.",
+        summary="End this session.",
         answers={204: None},
         tells=(COOKIE,),
     ),
