@@ -39,7 +39,7 @@ PATH: dict[str, Schema] = {
         "minimum": 1,
         "maximum": 2**63 - 1,
         "description": "Its number.",
-        "examples": [1],
+        "examples": [2],
     },
 }
 """What stands in a path, by its name."""
