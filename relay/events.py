@@ -25,3 +25,8 @@ class PendingEvent:
     def place(self) -> Place:
         """Where it stands in the index of the outbox."""
         return Place(self.due_at, self.id)
+
+    @property
+    def behind(self) -> Place:
+        """The place right behind it."""
+        return Place(self.due_at, self.id + 1)

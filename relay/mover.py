@@ -87,7 +87,11 @@ class Mover:
         stream = self._suspects if self._suspects_due else self._fresh
         self._suspects_due = False
         if stream.verdict is not None:
+            error = stream.verdict.error
             await self._judge(connection, stream, stream.verdict)
+            if needs_operator(error):
+                # It stepped aside; nothing was moved, and nothing will be before it is fixed.
+                raise error
             return True
         try:
             moved, settlement, size = await self._batch(connection, stream)

@@ -78,7 +78,7 @@ class Stream:
         The next try takes those behind them: the error may be one of these events alone.
         """
         self.held_up = True
-        self.since = events[-1].place if len(events) == size else HEAD
+        self.since = events[-1].behind if len(events) == size else HEAD
 
     def together(self, moved: Moved, size: int) -> None:
         """A batch of up to so many was moved; when it was a short one, those left out come next."""

@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from relay.consumer import MOVE_CLICKS, PURGE_LINKS, Consumer, JobName
 from relay.frontier import Frontier
 from relay.progress import Progress
-from relay.store.outbox import outbox_recall, outbox_work
+from relay.store.outbox import RECALLED, outbox_recall, outbox_work
 from relay.store.pgqueuer import pgqueuer_enqueue
 from relay.store.status import server_strain
 
@@ -74,11 +74,15 @@ class Watcher:
         began = monotonic()
         if began < self._next_recall:
             return
-        # Beyond the session's statement_timeout there are too many to be read; the work goes on.
-        with suppress(psycopg.errors.QueryCanceled):
-            await outbox_recall(connection, self._waits)
+        recalled = 0
+        # Beyond the session's statement_timeout there are too many to be read, or the table is locked;
+        # the work goes on.
+        with suppress(psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
+            recalled = await outbox_recall(connection, self._waits)
         now = monotonic()
-        self._next_recall = now + max(RECALL, (now - began) / RECALL_SHARE)
+        # After as many as one statement takes there are more, and they are due: no share is kept.
+        pause = 0.0 if recalled == RECALLED else max(RECALL, (now - began) / RECALL_SHARE)
+        self._next_recall = now + pause
 
     async def _ask(self, connection: AsyncConnection, job: JobName, *, queued: bool) -> None:
         """Ask PgQueuer for a job; do it without PgQueuer when nobody can be notified of it."""

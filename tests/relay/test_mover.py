@@ -865,3 +865,47 @@ async def test_sessions_killed_at_random_cost_nothing(
     assert [(0,)] == await cursor.fetchall()
     await mover.move(db)
     assert {sent} == await message_ids(db, "clicks")
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+async def test_an_error_for_the_operator_starves_no_event(
+    db: AsyncConnection, make_mover: MakeMover, batch_size: int
+) -> None:
+    """However small the batch, the events behind the one that meets it are moved."""
+    link = await make_link(db)
+    odd = await make_event(db, link, user_agent="odd")
+    await db.execute("UPDATE outbox SET available_at = now() - interval '1 s'")
+    sent = await make_events(db, link, 5)
+    await refuse(db, "odd", "42883")
+    mover = make_mover(batch_size=batch_size)
+    for _ in range(40):
+        with suppress(psycopg.Error):
+            await mover.move(db)
+    assert set(sent) == await message_ids(db, "clicks")
+    assert {odd} == await message_ids(db, "outbox")
+
+
+async def test_an_event_that_steps_aside_for_the_operator_is_no_progress(
+    db: AsyncConnection, make_mover: MakeMover
+) -> None:
+    """While rollups cannot be written each move raises, also the one that sets an event aside."""
+    await make_events(db, await make_link(db), 20)
+    await db.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN RAISE EXCEPTION 'no rollups' USING ERRCODE = '42501'; END $$"
+    )
+    await db.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON clicks_hourly"
+        " FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    mover = make_mover()
+    for _ in range(20):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await mover.move(db)
+    cursor = await db.execute("SELECT count(*) FROM outbox WHERE available_at > now()")
+    assert 0 < await first(cursor)
+    await db.execute("DROP TRIGGER refuse ON clicks_hourly")
+    await db.execute("UPDATE outbox SET available_at = now()")
+    await one_pass(make_mover(), db)
+    assert 20 == await count(db, "clicks")
+    assert await rollups_equal_clicks(db)

@@ -14,12 +14,13 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
-from relay import consumer, runner
+from relay import consumer, runner, watcher
 from relay.events import PendingEvent
 from relay.mover import Mover
 from relay.progress import STALLED_SECONDS, Progress
 from relay.session import APPLICATION, LISTENER, Session
 from relay.settings import RelaySettings
+from relay.store import outbox
 from relay.store.outbox import outbox_work
 from service.contract.observations import (
     BacklogMeasured,
@@ -40,6 +41,7 @@ from tests.support.ledger import (
     count,
     do_on_insert,
     first,
+    held,
     make_event,
     make_events,
     make_link,
@@ -211,6 +213,31 @@ async def test_a_clock_that_was_ahead_and_is_back(
 
         await until(schedules_run)
     assert await rollups_equal_clicks(db)
+
+
+async def test_many_events_that_a_clock_has_put_off(
+    db: AsyncConnection, mover: Mover, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than one statement recalls follow at once, without the pause between two looks."""
+    monkeypatch.setattr(watcher, "RECALL", 3600.0)
+    monkeypatch.setattr(watcher, "RECALLED", 10)
+    monkeypatch.setattr(outbox, "RECALLED", 10)
+    link = await make_link(db)
+    await make_events(db, link, 35)
+    await db.execute("UPDATE outbox SET available_at = now() + interval '40 days'")
+    async with running(start(mover)):
+        await arrived(db, 35)
+
+
+async def test_a_locked_outbox_does_not_end_the_session(
+    db: AsyncConnection, database: Database, mover: Mover, start: Start
+) -> None:
+    """While an index is built, for instance: looking for events of the future gives up and goes on."""
+    async with running(start(mover)) as task:
+        with held(database.conninfo, "LOCK TABLE outbox IN SHARE MODE"):
+            assert not (await asyncio.wait({task}, timeout=6))[0]
+        await make_events(db, await make_link(db), 5)
+        await arrived(db, 5)
 
 
 async def test_a_job_whose_notification_was_missed(
