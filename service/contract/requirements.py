@@ -90,10 +90,27 @@ def migrating(
     Raises SchemaError when it is newer than this release, RequirementError when the role may not.
     """
     with database.connect() as connection, refusals(connection):
-        unfit = SchemaError(current(database.connect))
-        if unfit.newer:
-            raise unfit
-        yield
+        try:
+            unfit = SchemaError(current(database.connect))
+            if unfit.newer:
+                raise unfit
+            yield
+        except psycopg.Error as error:
+            role, owner = connection.info.user, schema_owner(connection)
+            if not needs_operator(error) or owner in {None, role}:
+                raise
+            # A grant would not do: only an owner may change a table.
+            raise RequirementError(
+                [
+                    f'Role "{role}": {_message(error)}. The tables belong to "{owner}": migrate as it.'
+                ]
+            ) from error
+
+
+def schema_owner(connection: psycopg.Connection) -> str | None:
+    """Return the role that has migrated the database, None when it has never been migrated."""
+    row = connection.execute(_SQL["schema_owner"]).fetchone()
+    return None if row is None else str(row[0])
 
 
 def worded(error: psycopg.Error, role: str, needed: Statements | None = None) -> str:

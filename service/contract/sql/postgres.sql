@@ -19,6 +19,11 @@ WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace = current_schema()
 -- The backend that this statement happens to run on.
 SELECT pg_backend_pid()
 
+-- name: schema_owner
+-- The role that owns what the migrations have made.
+SELECT tableowner FROM pg_tables
+WHERE schemaname = current_schema() AND tablename = 'alembic_version'
+
 -- name: schema_check
 -- The revision the database is at; the table is missing when it was never migrated.
 SELECT version_num FROM alembic_version

@@ -22,6 +22,7 @@ from service.contract.requirements import (
     catalog_state,
     migrating,
     requirements_check,
+    schema_owner,
     worded,
 )
 from service.contract.settings import Settings
@@ -178,6 +179,10 @@ def test_migrating_without_the_right(restricted: Database, template: Template) -
     with pytest.raises(RequirementError) as raised, migrating(restricted, migrations.current):
         migrations.upgrade(restricted.connect)
     assert f'Role "{role}": permission denied for table alembic_version.' in str(raised.value)
+    # A grant would not do: the tables are another role's.
+    assert "GRANT" not in str(raised.value)
+    with restricted.connect() as connection:
+        assert f'belong to "{schema_owner(connection)}": migrate as it.' in str(raised.value)
     with template.empty() as empty, empty.connect() as admin:
         admin.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         theirs = Database("url", make_conninfo(empty.conninfo, user=role), role, "psql")
