@@ -23,6 +23,8 @@ EMAIL_PATTERN = "[!-?A-~]+@[!-?A-~]+"
 """ASCII only: letters of other scripts that lower-case to ASCII (K, the Kelvin sign) would let two
 spellings be one account."""
 
+WITHOUT_NUL = r"[^\x00]*"
+
 _EMAIL = re.compile(EMAIL_PATTERN)
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 

@@ -18,7 +18,9 @@ SPAN_LIMIT = 5 * 366
 """Days that one answer may name: a year of latest days, five years of a range."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}")
+ZONE_PATTERN = "[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}"
+
+_ZONE = re.compile(ZONE_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)

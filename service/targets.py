@@ -18,6 +18,12 @@ from service.errors import Refused
 LIMIT = 2048
 """Characters of a target, counted after it has become ASCII."""
 
+# What _is_unfit refuses, and backslashes; surrogates are left out, as JSON Schema cannot name them.
+_UNFIT = r"\x00- \x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\\"
+
+PATTERN = f"[Hh][Tt][Tt][Pp][Ss]?://[^/?#@{_UNFIT}]+([/?#][^{_UNFIT}]*)?"
+"""As much of what is accepted as JSON Schema can express: hosts and ports are checked further."""
+
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")

@@ -41,6 +41,7 @@ Password = Annotated[
             "format": "password",
             "minLength": accounts.PASSWORD_LEAST,
             "maxLength": accounts.PASSWORD_LIMIT,
+            "pattern": f"^{accounts.WITHOUT_NUL}$",
         }
     ),
 ]

@@ -6,9 +6,9 @@ import secrets
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
-from service import keys
+from service import keys, texts
 from service.api.numbers import number
 from service.api.operation import CALLER, Answer, Operation, respond
 from service.api.times import CREATED_AT, Expiry, Instant
@@ -24,7 +24,13 @@ NAME = Field(description="Name of the program that uses the key.", examples=["ni
 class ApiKeyCreate(Body):
     """A new API key."""
 
-    name: Annotated[str, AfterValidator(keys.name)] = NAME
+    name: Annotated[
+        str,
+        AfterValidator(keys.name),
+        WithJsonSchema(
+            {"type": "string", "pattern": texts.line_pattern(keys.NAME_LIMIT, blank=False)}
+        ),
+    ] = NAME
     scopes: Annotated[list[Scope], AfterValidator(keys.scopes)] = Field(
         description="What the key may be used for; at least one.",
         examples=[["links:read", "stats:read"]],

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from service import periods
 from service.api.operation import CALLER, Answer, Operation, respond
@@ -41,7 +41,11 @@ class StatsQuery(Query):
     last: Date | None = Field(
         default=None, alias="to", description="Last day of the range.", examples=["2026-11-30"]
     )
-    timezone: Annotated[str, BeforeValidator(periods.zone)] = Field(
+    timezone: Annotated[
+        str,
+        BeforeValidator(periods.zone),
+        WithJsonSchema({"type": "string", "pattern": f"^{periods.ZONE_PATTERN}$"}),
+    ] = Field(
         default="UTC",
         alias="tz",
         description="Time zone of the days: a name of the IANA database.",

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,3 +122,32 @@ def test_any_text_is_judged(text: str) -> None:
     except Refused:
         return
     assert target == targets.checked(target)
+
+
+@pytest.mark.parametrize("form", ["https://example.com/{}", "https://example.com/a?b={}c"])
+def test_pattern_and_rule_agree_on_every_character(form: str) -> None:
+    """The pattern in the document refuses the characters that the rule refuses, and no others."""
+    characters = [chr(number) for number in range(0x3100) if chr(number) not in "[]"]
+    for text in (form.format(each) for each in characters):
+        try:
+            targets.checked(text)
+        except Refused:
+            assert not re.fullmatch(targets.PATTERN, text), repr(text)
+        else:
+            assert re.fullmatch(targets.PATTERN, text), repr(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "example.com",
+        "//example.com",
+        "https:/example.com",
+        "ftp://example.com",
+        "https://",
+        "https://a@b/",
+    ],
+)
+def test_pattern_refuses_what_is_no_http_address(text: str) -> None:
+    """Another scheme, no host, a user name."""
+    assert not re.fullmatch(targets.PATTERN, text)

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from service import links, targets
+from service import links, targets, texts
 from service.api.header import Header, Schema
 from service.api.operation import Answer
 from service.api.paging import CURSOR, LIMIT, NEXT, Cursor, Limit
@@ -36,7 +36,9 @@ def _target(url: str, info: ValidationInfo) -> str:
 Url = Annotated[
     str,
     AfterValidator(_target),
-    WithJsonSchema({"type": "string", "maxLength": targets.LIMIT}),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{targets.PATTERN}$", "maxLength": targets.LIMIT}
+    ),
 ]
 CODE: Schema = {
     "type": "string",
@@ -46,7 +48,13 @@ CODE: Schema = {
 }
 
 Code = Annotated[str, AfterValidator(links.wanted_code), WithJsonSchema(CODE)]
-Title = Annotated[str, AfterValidator(links.title)]
+Title = Annotated[
+    str,
+    AfterValidator(links.title),
+    WithJsonSchema(
+        {"type": "string", "pattern": texts.line_pattern(links.TITLE_LIMIT, blank=True)}
+    ),
+]
 
 
 TARGET = Field(
