@@ -68,7 +68,7 @@ class Supervisor:
             again.clear()
             for keeper in keepers:
                 # What the first could not do the others cannot either; all of them stay.
-                if not await keeper.replace():
+                if stop.is_set() or not await keeper.replace():
                     break
 
 

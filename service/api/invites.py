@@ -103,6 +103,8 @@ async def create(request: web.Request) -> web.Response:
     token = secrets.token_urlsafe(SECRET_BYTES)
     caller = request[CALLER].id
     async with connection(request) as held, held.transaction():
+        # Of several made at once each sees, and revokes, the one before it.
+        await admins_lock(held)
         if await user_by_email(held, wanted.email) is not None:
             raise EmailTaken("Change the account that has it: PATCH /api/v1/users/{id}.")
         made = await store.invite_create(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 
@@ -16,6 +18,9 @@ def carried_out(app: typer.Typer) -> object:
     Raises KeyboardInterrupt for a prompt that somebody left, else what the command raises; the
     error of a wrong usage has a `show` method and an `exit_code`.
     """
+    # Python keeps each byte that is not UTF-8 as half a surrogate pair.
+    if any("\ud800" <= each <= "\udfff" for each in "".join(sys.argv[1:])):
+        raise typer.BadParameter("Arguments must be UTF-8.")
     try:
         return app(standalone_mode=False)
     except typer.Abort:

@@ -66,7 +66,9 @@ def _by(port: int) -> str:
     if pid is None:
         return ""
     with suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        words = (
+            Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " ").strip()
+        )
         return f" by process {pid} ({words[:80]})"
     return f" by process {pid}"
 

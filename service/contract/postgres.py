@@ -11,7 +11,7 @@ from typing import Literal, cast
 from weakref import WeakSet
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
@@ -122,6 +122,8 @@ class Database:
     ) -> None:
         if made is not None:
             made.add(connection)
+        # Whatever the server's default: after the wait for a lock it must be seen what others did.
+        await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
         await pooler_notice(connection)
         durable = DURABLE if self.durable else NOTHING
         with answering_within(connection, PATIENCE):

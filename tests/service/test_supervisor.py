@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from service import supervisor as module
+from service.child_process import ChildProcess
 from service.contract.observations import (
     Observation,
     ReplacementFailed,
@@ -382,6 +383,48 @@ async def test_a_stop_amid_a_replacement(
     assert 0 == await asyncio.wait_for(running, 20)
     assert not any(alive(int(path.read_text())) for path in (there_is_old, there_is_new))
     assert [] == observed
+
+
+async def test_a_stop_amid_a_rolling_restart(
+    observed: list[Observation],
+    hello: Callable[[str], tuple[str, Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told to stop while a replaced child ends, it starts no process for the next one: what that
+    would inherit is closed by then.
+    """
+    started: list[str] = []
+    start = ChildProcess.start
+
+    async def counted(child: Child, lifeline: int, ready: int | None = None) -> ChildProcess:
+        started.append(child.name)
+        return await start(child, lifeline, ready)
+
+    monkeypatch.setattr(ChildProcess, "start", counted)
+    (there_a, a), (there_b, b), (leaves, leaving) = map(hello, ("a", "b", "leaving"))
+    may_leave = tmp_path / "may leave"
+    lingers = f"""
+import os, signal, sys, time
+def leave(*_):
+    {leaves}
+    while not os.path.exists({str(may_leave)!r}): time.sleep(0.01)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+{SERVES}
+{there_a}
+time.sleep(600)
+"""
+    kept = [child("a", lingers), child("b", f"{SERVES}; {there_b}; {SLEEPS}")]
+    stop, again = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(Supervisor(kept, observed.append, grace=20.0).run(stop, again))
+    await there(a, b)
+    again.set()
+    await there(leaving)
+    stop.set()
+    may_leave.touch()
+    assert 0 == await asyncio.wait_for(running, 20)
+    assert ["a", "a", "b"] == sorted(started)
 
 
 async def test_a_fallen_one_is_replaced_at_once(

@@ -116,3 +116,12 @@ async def test_a_weak_password_uses_nothing_up(client: Client, admin: Person) ->
     refused = await client.post(f"{INVITES}/accept", json=body)
     assert (422, "guessable") == (refused.status, (await refused.json())["code"])
     assert 201 == (await accept(client, made["token"]))[0]
+
+
+async def test_of_many_made_at_once_one_is_open(
+    client: Client, admin: Person, db: psycopg.AsyncConnection
+) -> None:
+    """Invites for one address revoke each other, at the same time too: the last one holds."""
+    await asyncio.gather(*(invited(client, admin) for _ in range(8)))
+    cursor = await db.execute("SELECT count(*) FROM invites WHERE revoked_at IS NULL")
+    assert (1,) == await cursor.fetchone()

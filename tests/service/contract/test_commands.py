@@ -51,3 +51,12 @@ def test_errors_come_out() -> None:
         carried_out(program(LookupError("gone")))
     with pytest.raises(typer.BadParameter):
         carried_out(program(typer.BadParameter("say which")))
+
+
+def test_arguments_that_are_not_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bytes that are not UTF-8 are wrong usage: no database takes them."""
+    monkeypatch.setattr("sys.argv", ["everyclick", "caf\udce9"])
+    with pytest.raises(typer.BadParameter, match="UTF-8"):
+        carried_out(program())

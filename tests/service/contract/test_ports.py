@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,17 @@ def test_a_free_port_stays() -> None:
     for each in (port, 0):
         settings = RelaySettings(relay_metrics_port=each)
         assert each == metrics_port(settings, "relay_metrics_port")
+
+
+@PROC
+def test_a_command_line_that_is_not_text() -> None:
+    """A process whose arguments are not UTF-8 is named all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        argv = [os.fsencode(sys.executable), b"-c", b"input()", b"caf\xe9"]
+        kept = subprocess.Popen(argv, stdin=subprocess.PIPE, pass_fds=[taken.fileno()])
+    try:
+        told = port_fault("PORT", "127.0.0.1", port, OSError(errno.EADDRINUSE, "in use"))
+    finally:
+        kept.communicate()
+    assert f"by process {kept.pid} (" in told

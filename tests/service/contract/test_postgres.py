@@ -133,3 +133,16 @@ async def test_a_pool_recovers_from_an_outage(
 
         await until(serves)
         await pool.close()
+
+
+async def test_transactions_see_what_others_have_committed(
+    database: Database, db: AsyncConnection
+) -> None:
+    """Whatever the server's default is: after the wait for a lock they look at what is there now."""
+    name = db.info.dbname
+    await db.execute(
+        f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'".encode()
+    )
+    async with await database.aconnect() as connection, connection.transaction():
+        cursor = await connection.execute("SHOW transaction_isolation")
+        assert ("read committed",) == await cursor.fetchone()
