@@ -21,6 +21,7 @@ from relay.store.pgqueuer import pgqueuer_discard, pgqueuer_schedules_recall
 from relay.store.relays import Relay, relay_beat
 from relay.store.status import server_strain
 from relay.watcher import Watcher
+from service.contract.bounded import BoundedConnection
 from service.contract.observations import (
     BacklogMeasured,
     Observer,
@@ -31,7 +32,6 @@ from service.contract.postgres import Database
 from service.contract.session import LIVELY
 from service.contract.session import Session as Settings
 from service.contract.transience import lost, observation
-from service.contract.wire import cut
 
 APPLICATION = "everyclick-relay"
 LISTENER = "everyclick-relay-listener"
@@ -84,7 +84,7 @@ class Session:
         self._progress = progress or Progress(monotonic)
         self._relay = Relay()
         self._distrusts = False
-        self._connections: WeakSet[AsyncConnection] = WeakSet()
+        self._connections: WeakSet[BoundedConnection] = WeakSet()
 
     def distrust(self) -> None:
         """Before the next work is done, discard jobs that are none of ours: one may be to blame."""
@@ -150,9 +150,10 @@ class Session:
         finally:
             if not stop.is_set():
                 # The database is lost. PgQueuer waits for its jobs and its queries to end, each of
-                # which would wait for an answer as long as PATIENCE.
+                # which would wait for an answer as long as PATIENCE. On the server too: a COMMIT that
+                # waits for a standby would keep its backend.
                 for connection in list(self._connections):
-                    cut(connection)
+                    connection.end()
                 await pool.close(timeout=0.5)
             # The listener's connection cannot be closed while somebody listens on it.
             stopped.cancel()

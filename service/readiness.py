@@ -42,7 +42,9 @@ class Readiness:
         try:
             async with (
                 asyncio.timeout(PATIENCE),
-                await self._database.aconnect("everyclick-readiness") as connection,
+                await self._database.aconnect(
+                    "everyclick-readiness", patience=PATIENCE
+                ) as connection,
             ):
                 with refusals(connection):
                     await schema_serves(connection)

@@ -58,7 +58,7 @@ def _versions(connection: psycopg.Connection, name: str) -> set[tuple[str, str]]
     """Signatures under this name, each with the transaction that wrote it."""
     found = connection.execute(
         "SELECT oid::regprocedure::text, xmin::text FROM pg_proc"
-        " WHERE proname = %s AND pronamespace = current_schema()::regnamespace",
+        " WHERE proname = %s AND pronamespace = quote_ident(current_schema())::regnamespace",
         [name],
     )
     return set(found.fetchall())

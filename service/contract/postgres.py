@@ -11,7 +11,7 @@ from typing import Literal, cast
 from weakref import WeakSet
 
 import psycopg
-from psycopg import AsyncConnection, IsolationLevel
+from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
@@ -88,7 +88,7 @@ class Database:
         waiting: int,
         session: Session = NOTHING,
         patience: float | None = None,
-        made: WeakSet[AsyncConnection] | None = None,
+        made: WeakSet[BoundedConnection] | None = None,
     ) -> AsyncConnectionPool:
         """Return a closed pool of at most `size` autocommit connections like those of `aconnect`.
 
@@ -118,15 +118,15 @@ class Database:
         *,
         session: Session,
         patience: float | None,
-        made: WeakSet[AsyncConnection] | None = None,
+        made: WeakSet[BoundedConnection] | None = None,
     ) -> None:
         if made is not None:
             made.add(connection)
         # Whatever the server's default: after the wait for a lock it must be seen what others did.
         await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
-        await pooler_notice(connection)
         durable = DURABLE if self.durable else NOTHING
         with answering_within(connection, PATIENCE):
+            await pooler_notice(connection)
             await session_configure(connection, {**session, **durable})
         connection.durable_transactions = self.durable and behind_pooler(connection)
         connection.patience = patience

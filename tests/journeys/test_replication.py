@@ -10,8 +10,12 @@ from functools import partial
 import psycopg
 import pytest
 from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
 from ops.chaos.cluster import Cluster
+from relay import session
+from relay.mover import Mover, Policy
+from relay.settlement import Terms
 from service.contract.events import Click, MessageId, new_message_id
 from service.contract.observations import Observation
 from service.contract.postgres import Database
@@ -21,6 +25,10 @@ from tests.support import replicas
 from tests.support.bouncer import bounced
 from tests.support.ledger import first, message_ids, until
 
+RELAY_WAITS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE application_name = 'everyclick-relay' AND wait_event = 'SyncRep'"
+)
 WAITING = " FROM pg_stat_activity WHERE application_name = 'everyclick-service' AND wait_event = 'SyncRep'"
 
 
@@ -178,6 +186,45 @@ async def test_an_answer_out_of_time_leaves_no_backend(
             return 0 == await waiting(primary)
 
         await until(over)
+        standby.thaw()
+
+
+async def test_a_relay_leaves_no_backend(
+    primary: Cluster, standby: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the standby is away a relay loses one connection after another: when it lets go of the
+    others, their COMMITs wait no longer either.
+    """
+    working, silenced = asyncio.Barrier(3), asyncio.Event()
+
+    def writing(after: float) -> Callable[[session.Session, AsyncConnectionPool], Awaitable[None]]:
+        async def write(_: session.Session, pool: AsyncConnectionPool) -> None:
+            async with pool.connection() as connection:
+                await working.wait()
+                await silenced.wait()
+                await asyncio.sleep(after)
+                await connection.execute("SELECT pg_logical_emit_message(true, 'test', '')")
+
+        return write
+
+    monkeypatch.setattr(session, "PATIENCE", 3.0)
+    monkeypatch.setattr(session.Session, "_live", writing(0.0))
+    monkeypatch.setattr(session.Session, "_meter", writing(1.0))  # it is let go of
+    async with await primary.database.aconnect("everyclick-test") as admin:
+
+        async def backends(number: int) -> bool:
+            return number == await first(await admin.execute(RELAY_WAITS))
+
+        mover = Mover(Policy(100, Terms(5, 1.0, lambda: 0.5)), lambda _: None)
+        relay = session.Session(primary.database, mover, lambda _: None, shutdown_timeout=5.0)
+        running = asyncio.create_task(relay.run(asyncio.Event()))
+        await working.wait()
+        standby.freeze()
+        silenced.set()
+        await until(partial(backends, 2))
+        with pytest.raises(psycopg.OperationalError):
+            await running
+        await until(partial(backends, 0))
         standby.thaw()
 
 

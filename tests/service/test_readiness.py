@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from psycopg import AsyncConnection
 
 from service import readiness
+from service.contract import postgres
 from service.contract.fitness import SCHEMA_HEAD
 from service.contract.postgres import Database
 from service.errors import Unavailable
@@ -62,3 +65,24 @@ async def test_a_hanging_server(database: Database, monkeypatch: pytest.MonkeyPa
         proxy.hang()
         with pytest.raises(Unavailable, match="does not answer"):
             await Readiness(broken).probe()
+
+
+@pytest.mark.parametrize(
+    "module, name", [(postgres, "pooler_notice"), (readiness, "schema_serves")]
+)
+async def test_a_server_that_falls_silent(
+    database: Database, monkeypatch: pytest.MonkeyPatch, module: object, name: str
+) -> None:
+    """Silent from some statement on, it is not asked to confirm a cancel for longer than a moment."""
+    monkeypatch.setattr(readiness, "PATIENCE", 1.0)
+    async with proxied(database) as (proxy, broken):
+        sent = getattr(module, name)
+
+        async def silent(connection: AsyncConnection) -> None:
+            proxy.hang()
+            await sent(connection)
+
+        monkeypatch.setattr(module, name, silent)
+        with pytest.raises(Unavailable, match="does not answer"):
+            async with asyncio.timeout(5.0):  # a cancel that is waited for takes 5 s more
+                await Readiness(broken).probe()

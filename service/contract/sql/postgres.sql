@@ -11,7 +11,7 @@ WHERE %(as_is)s AND name = 'synchronous_commit' AND setting = 'off'
 UNION ALL
 SELECT 'table ' || relname || ' is unlogged and would be emptied by a crash.'
 FROM pg_class
-WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace = current_schema()::regnamespace
+WHERE relkind = 'r' AND relpersistence = 'u' AND pg_table_is_visible(oid)
   AND relname ~ ('^(users|sessions|api_keys|links|idempotency_keys|outbox|clicks.*|dead_letter.*'
                  '|deleted_links)$')
 
@@ -30,17 +30,20 @@ SELECT version_num FROM alembic_version
 
 -- name: catalog_state
 -- Changes with every table, column, function and privilege: catalog rows are never changed in place.
+WITH schema AS (
+    SELECT oid, xmin FROM pg_namespace WHERE nspname = ANY (current_schemas(false))
+)
 SELECT md5(string_agg(concat(row.kind, row.id, row.xmin), ',' ORDER BY row.kind, row.id))
 FROM (
     SELECT 'class' AS kind, oid::text AS id, xmin::text FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace
+    WHERE relnamespace IN (SELECT oid FROM schema)
     UNION ALL
     SELECT 'column', concat(attrelid, '.', attnum), pg_attribute.xmin::text
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-    WHERE relnamespace = current_schema()::regnamespace
+    WHERE relnamespace IN (SELECT oid FROM schema)
     UNION ALL
     SELECT 'function', oid::text, xmin::text FROM pg_proc
-    WHERE pronamespace = current_schema()::regnamespace
+    WHERE pronamespace IN (SELECT oid FROM schema)
     UNION ALL
-    SELECT 'schema', oid::text, xmin::text FROM pg_namespace WHERE oid = current_schema()::regnamespace
+    SELECT 'schema', oid::text, xmin::text FROM schema
 ) AS row

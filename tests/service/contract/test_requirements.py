@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import uuid4
 
 import psycopg
@@ -13,8 +14,8 @@ from psycopg.conninfo import make_conninfo
 
 import migrations
 from relay.runner import NEEDED as RELAY
-from service.contract.fitness import SchemaError
-from service.contract.gate import gate
+from service.contract.fitness import DurabilityError, SchemaError
+from service.contract.gate import gate, vet
 from service.contract.observations import DatabaseReady, DatabaseRefused, Observation
 from service.contract.postgres import Database
 from service.contract.requirements import (
@@ -27,6 +28,7 @@ from service.contract.requirements import (
 )
 from service.contract.settings import Settings
 from service.readiness import NEEDED as SERVICE
+from service.readiness import Readiness
 from tests.support.clones import Template
 from tests.support.ledger import until
 
@@ -160,6 +162,37 @@ async def test_the_state_tells_of_every_change(db: AsyncConnection, change: str)
     assert before == await catalog_state(db)
     await db.execute(change.encode())
     assert before != await catalog_state(db)
+
+
+async def schemas(db: AsyncConnection, database: Database, path: str) -> Database:
+    """The database, with empty schemas besides and this search_path."""
+    await db.execute('CREATE SCHEMA "Every-Click"; CREATE SCHEMA first')
+    conninfo = make_conninfo(database.conninfo, options=f"-c search_path={path}")
+    return replace(database, conninfo=conninfo)
+
+
+async def test_a_schema_whose_name_needs_quotes(db: AsyncConnection, database: Database) -> None:
+    """It is migrated into and used like any other."""
+    quoted = await schemas(db, database, '"Every-Click"')
+    await asyncio.to_thread(migrations.upgrade, quoted.connect)
+    await gate(quoted, Settings(), lambda _: None, needed=SERVICE)
+    await Readiness(quoted).probe()
+
+
+async def test_tables_in_a_later_schema(db: AsyncConnection, database: Database) -> None:
+    """What is changed there is seen, and a table that a crash would empty is refused; one that
+    another hides is not looked at.
+    """
+    later = await schemas(db, database, 'first,public,"Every-Click"')
+    await db.execute('CREATE UNLOGGED TABLE "Every-Click".outbox ()')
+    async with await later.aconnect() as connection:
+        await vet(connection, Settings())
+        before = await catalog_state(connection)
+        await db.execute("ALTER TABLE links ADD more text")
+        assert before != await catalog_state(connection)
+        await db.execute("ALTER TABLE outbox SET UNLOGGED")
+        with pytest.raises(DurabilityError, match="outbox is unlogged"):
+            await vet(connection, Settings())
 
 
 def test_an_older_release_does_not_migrate(database: Database) -> None:
